@@ -1,0 +1,120 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target is compiled with these: the strictest the toolchain offers.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .strictMemorySafety(),
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0335-existential-any.md
+    .enableUpcomingFeature("ExistentialAny"),
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0409-access-level-on-imports.md
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0444-member-import-visibility.md
+    .enableUpcomingFeature("MemberImportVisibility"),
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0461-async-function-isolation.md
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdHTTP2: Target.Dependency = .product(name: "HummingbirdHTTP2", package: "hummingbird")
+let hummingbirdTLS: Target.Dependency = .product(name: "HummingbirdTLS", package: "hummingbird")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
+let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "martlet",
+    products: [
+        .executable(name: "martlet", targets: ["martlet"]),
+        .library(name: "MartletClient", targets: ["MartletClient"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.1"),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    ],
+    targets: [
+        // C libraries: headers and module maps only.
+        .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+
+        // Row 0. Foundations: know nothing of each other.
+        .target(name: "DeliveryModel", swiftSettings: strict),
+        .target(name: "ThreadBridge", swiftSettings: strict),
+        .target(name: "Telemetry", dependencies: [logging, coreMetrics], swiftSettings: strict),
+
+        // Row 1. Drivers and pure decisions: no word of Redis keys, SQL or templates here.
+        .target(name: "Learning", dependencies: ["DeliveryModel"], swiftSettings: strict),
+        .target(
+            name: "RedisClient", dependencies: ["CHiredis", "ThreadBridge", logging, nioCore, nioPosix, nioSSL],
+            swiftSettings: strict),
+        .target(
+            name: "PostgresClient", dependencies: ["CPostgres", "ThreadBridge", logging], swiftSettings: strict),
+        .target(name: "CurlTransport", dependencies: ["CCurl", "ThreadBridge", logging], swiftSettings: strict),
+        .target(
+            name: "SMTPTransport", dependencies: ["ThreadBridge", logging, nioCore, nioPosix, nioSSL],
+            swiftSettings: strict),
+        .target(name: "LocalServers", swiftSettings: strict),
+
+        // Row 2. Adapters put a port of DeliveryModel on a driver; the pipeline sees ports only.
+        .target(
+            name: "Queue", dependencies: ["DeliveryModel", "RedisClient", "ThreadBridge", logging],
+            resources: [.embedInCode("Scripts")], swiftSettings: strict),
+        .target(
+            name: "Ledger", dependencies: ["DeliveryModel", "PostgresClient", "ThreadBridge", logging],
+            resources: [.embedInCode("Migrations"), .embedInCode("SQL")], swiftSettings: strict),
+        .target(
+            name: "Channels",
+            dependencies: [
+                "DeliveryModel", "CurlTransport", "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, logging, mustache, yams,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "Pipeline",
+            dependencies: ["DeliveryModel", "Learning", "Telemetry", "ThreadBridge", deque, lifecycle, logging, metrics],
+            swiftSettings: strict),
+        .target(
+            name: "Edge",
+            dependencies: [
+                "DeliveryModel", "Telemetry", crypto, hummingbird, hummingbirdTLS, lifecycle, logging, nioCore, nioSSL,
+            ],
+            swiftSettings: strict),
+
+        // Row 3. Programs and the producers' library.
+        .executableTarget(
+            name: "martlet",
+            dependencies: [
+                "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers", "Pipeline",
+                "PostgresClient", "Queue", "RedisClient", "SMTPTransport", "Simulators", "Telemetry", "ThreadBridge",
+                arguments, lifecycle, logging, metrics, yams,
+            ],
+            swiftSettings: strict),
+        .target(name: "MartletClient", dependencies: ["DeliveryModel", "RedisClient"], swiftSettings: strict),
+
+        // Provider simulators: `martlet simulate`, and what the tests send to.
+        .target(
+            name: "Simulators",
+            dependencies: ["ThreadBridge", hummingbird, hummingbirdHTTP2, hummingbirdTLS, logging, nioCore, nioPosix, nioSSL],
+            swiftSettings: strict),
+    ]
+)

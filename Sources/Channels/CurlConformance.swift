@@ -1,0 +1,5 @@
+/// libcurl carries SMS and push.
+
+package import CurlTransport
+
+extension CurlTransport: HTTPExchanging {}

@@ -1,0 +1,132 @@
+/// One mail as bytes (RFC 5322, RFC 2045–2049), ready for SMTP but for dot-stuffing.
+///
+/// Everything that is the same for all mails of a provider (From, Reply-To, its own headers) is written once at
+/// load. The Message-ID and the boundary follow from the idempotency key alone, so each attempt of a message
+/// bears the same ones and a mailbox that gets it twice can tell.
+
+import Crypto
+import DeliveryModel
+
+/// What one mail says.
+struct MailContent: Sendable {
+    var to: EmailAddress
+    var toName: String?
+    /// UTF-8; control characters become spaces.
+    var subject: [UInt8]
+    /// UTF-8. At least one of both.
+    var text: [UInt8]?
+    var html: [UInt8]?
+}
+
+/// A composed mail.
+struct ComposedMail: Sendable {
+    /// Without the angle brackets.
+    var messageID: String
+    var bytes: [UInt8]
+}
+
+struct MailComposer: Sendable {
+    static let defaultBytesMax = 10 * 1024 * 1024
+
+    private let fixedHeaders: [UInt8]
+    private let messageIDDomain: String
+    let bytesMax: Int
+
+    /// - Parameters:
+    ///   - headers: More header fields, in order; their names are checked by the configuration.
+    ///   - messageIDDomain: The right side of each Message-ID, in ASCII.
+    ///   - bytesMax: The largest mail, headers included.
+    init(
+        from: EmailAddress, fromName: String? = nil, replyTo: EmailAddress? = nil,
+        headers: [(name: String, value: String)] = [], messageIDDomain: String, bytesMax: Int = defaultBytesMax
+    ) {
+        var fixed: [UInt8] = []
+        HeaderField.append("From", display: fromName, address: from, to: &fixed)
+        if let replyTo { HeaderField.append("Reply-To", display: nil, address: replyTo, to: &fixed) }
+        for header in headers { HeaderField.append(header.name, text: header.value.utf8, to: &fixed) }
+        fixed.append(contentsOf: "MIME-Version: 1.0\r\n".utf8)
+        self.fixedHeaders = fixed
+        self.messageIDDomain = messageIDDomain
+        self.bytesMax = bytesMax
+    }
+
+    /// Composes `content`.
+    ///
+    /// - Parameter key: The idempotency key.
+    /// - Throws: `messageTooLarge`.
+    func compose(
+        _ content: MailContent, key: String, at now: Timestamp
+    ) throws(CompositionRefusal) -> ComposedMail {
+        let raw = (content.text?.count ?? 0) + (content.html?.count ?? 0)
+        guard raw <= self.bytesMax else { throw self.tooLarge(raw) }
+        var seed: [UInt8] = []
+        appendHexadecimal(SHA256.hash(data: Array(key.utf8)), to: &seed)
+        let messageID = "\(String(decoding: seed.prefix(32), as: UTF8.self))@\(self.messageIDDomain)"
+
+        var output: [UInt8] = []
+        output.reserveCapacity(self.fixedHeaders.count + raw + raw / 8 + 1024)
+        output.append(contentsOf: "Date: ".utf8)
+        MailDate.append(now, to: &output)
+        output.append(contentsOf: "\r\nMessage-ID: <".utf8)
+        output.append(contentsOf: messageID.utf8)
+        output.append(contentsOf: ">\r\n".utf8)
+        output.append(contentsOf: self.fixedHeaders)
+        HeaderField.append("To", display: content.toName, address: content.to, to: &output)
+        HeaderField.append("Subject", text: content.subject, to: &output)
+        switch (content.text, content.html) {
+        case (let text?, let html?):
+            let boundary = Self.boundary(seed: seed[32...], absentFrom: text, html)
+            output.append(contentsOf: "Content-Type: multipart/alternative;\r\n boundary=\"".utf8)
+            output.append(contentsOf: boundary)
+            output.append(contentsOf: "\"\r\n\r\n".utf8)
+            Self.appendPart(text, "text/plain", after: boundary, to: &output)
+            Self.appendPart(html, "text/html", after: boundary, to: &output)
+            output.append(contentsOf: "--".utf8)
+            output.append(contentsOf: boundary)
+            output.append(contentsOf: "--\r\n".utf8)
+        case (let text, let html):
+            Self.appendBody(text ?? html ?? [], html == nil ? "text/plain" : "text/html", to: &output)
+            if output.last != 10 { output.append(contentsOf: [13, 10]) }
+        }
+        guard output.count <= self.bytesMax else { throw self.tooLarge(output.count) }
+        return ComposedMail(messageID: messageID, bytes: output)
+    }
+
+    private func tooLarge(_ size: Int) -> CompositionRefusal {
+        CompositionRefusal(
+            .messageTooLarge,
+            "the mail has \(size) bytes, \(self.bytesMax) are allowed: shorten the template, or raise "
+                + "`limits.message_bytes` of the provider")
+    }
+
+    private static func appendPart(
+        _ text: [UInt8], _ type: String, after boundary: [UInt8], to output: inout [UInt8]
+    ) {
+        output.append(contentsOf: "--".utf8)
+        output.append(contentsOf: boundary)
+        output.append(contentsOf: [13, 10])
+        self.appendBody(text, type, to: &output)
+        output.append(contentsOf: [13, 10])
+    }
+
+    private static func appendBody(_ text: [UInt8], _ type: String, to output: inout [UInt8]) {
+        let encoding = TransferEncoding(for: text)
+        output.append(contentsOf: "Content-Type: ".utf8)
+        output.append(contentsOf: type.utf8)
+        output.append(contentsOf: "; charset=utf-8\r\nContent-Transfer-Encoding: ".utf8)
+        output.append(contentsOf: encoding.name.utf8)
+        output.append(contentsOf: [13, 10, 13, 10])
+        encoding.append(text, to: &output)
+    }
+
+    /// `=_` cannot occur in quoted-printable (RFC 2045 §6.7 recommends it); other texts are looked through.
+    private static func boundary(seed: ArraySlice<UInt8>, absentFrom text: [UInt8], _ html: [UInt8]) -> [UInt8] {
+        var boundary = Array("=_".utf8) + seed
+        while text.firstRange(of: boundary, from: 0) != nil || html.firstRange(of: boundary, from: 0) != nil {
+            let digest = SHA256.hash(data: boundary)
+            boundary = Array("=_".utf8)
+            appendHexadecimal(digest.prefix(16), to: &boundary)
+        }
+        return boundary
+    }
+}

@@ -1,0 +1,91 @@
+/// One message as FCM HTTP v1 takes it
+/// (firebase.google.com/docs/reference/fcm/rest/v1/projects.messages).
+
+import DeliveryModel
+
+enum FCMMessage {
+    /// FCM refuses a larger payload.
+    static let payloadBytesMax = 4096
+
+    /// The body of the request.
+    ///
+    /// - Parameters:
+    ///   - lifetime: How long FCM may keep the message for a device that is away; nil for its own four weeks.
+    ///   - now: For APNs, which wants a moment instead of a length.
+    /// - Throws: `messageTooLarge`.
+    static func encode(
+        _ content: PushContent, token: String, lifetime: Milliseconds?, now: Timestamp
+    ) throws(CompositionRefusal) -> [UInt8] {
+        var message = self.message(content, lifetime: lifetime, now: now)
+        let size = JSONValue.object(message).encoded().count
+        guard size <= self.payloadBytesMax else {
+            throw CompositionRefusal(
+                .messageTooLarge,
+                "the push message has \(size) bytes, FCM allows \(self.payloadBytesMax): shorten push.json or its data")
+        }
+        message["token"] = .string(token)
+        return JSONValue.object(JSONObject([.init(name: "message", value: .object(message))])).encoded()
+    }
+
+    private static func message(_ content: PushContent, lifetime: Milliseconds?, now: Timestamp) -> JSONObject {
+        var notification = JSONObject()
+        notification["title"] = content.title.map(JSONValue.string)
+        notification["body"] = content.body.map(JSONValue.string)
+        notification["image"] = content.image.map(JSONValue.string)
+        var extra = JSONObject(content.extra)
+        if extra["link"] == nil { extra["link"] = content.link.map(JSONValue.string) }
+
+        var android = JSONObject()
+        var apnsHeaders = JSONObject()
+        var webHeaders = JSONObject()
+        if let isUrgent = content.isUrgent {
+            android["priority"] = isUrgent ? "high" : "normal"
+            apnsHeaders["apns-priority"] = isUrgent ? "10" : "5"
+            webHeaders["Urgency"] = isUrgent ? "high" : "normal"
+        }
+        if let key = content.collapseKey {
+            android["collapse_key"] = .string(key)
+            apnsHeaders["apns-collapse-id"] = .string(key)
+        }
+        if let seconds = self.lifetimeSeconds(content, lifetime) {
+            android["ttl"] = .string("\(seconds)s")
+            let end = seconds == 0 ? 0 : now.milliseconds / 1000 + seconds
+            apnsHeaders["apns-expiration"] = .string(String(end))
+            webHeaders["TTL"] = .string(String(seconds))
+        }
+        var webpush = JSONObject()
+        if !webHeaders.isEmpty { webpush["headers"] = .object(webHeaders) }
+        if let link = content.link, link.hasPrefix("https://") { webpush["fcm_options"] = ["link": .string(link)] }
+
+        var message = JSONObject()
+        if !notification.isEmpty { message["notification"] = .object(notification) }
+        if !extra.isEmpty { message["data"] = .object(extra) }
+        if !android.isEmpty { message["android"] = .object(android) }
+        if !apnsHeaders.isEmpty { message["apns"] = ["headers": .object(apnsHeaders)] }
+        if !webpush.isEmpty { message["webpush"] = .object(webpush) }
+        return message.overlaid(with: content.overrides)
+    }
+
+    /// The shorter of what the template says and what is left of the decision.
+    private static func lifetimeSeconds(_ content: PushContent, _ lifetime: Milliseconds?) -> Int64? {
+        let limit = PushTemplate.timeToLiveSecondsMax
+        let rest = lifetime.map { min(max($0.count / 1000, 0), limit) }
+        guard let ours = content.timeToLiveSeconds else { return rest }
+        return min(ours, rest ?? limit)
+    }
+}
+
+extension JSONObject {
+    /// This object with the members of `other` put over its own; objects are merged, all else is replaced.
+    fileprivate func overlaid(with other: JSONObject) -> JSONObject {
+        var result = self
+        for member in other.members {
+            if case .object(let inner) = member.value, case .object(let own)? = result[member.name] {
+                result[member.name] = .object(own.overlaid(with: inner))
+            } else {
+                result[member.name] = member.value
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,94 @@
+/// The adapter for push over FCM HTTP v1.
+
+package import DeliveryModel
+import CurlTransport
+
+/// A provider of kind `fcm`.
+package struct FCMProvider: Provider {
+    /// Far beyond any registration token.
+    private static let tokenBytesMax = 4096
+    private static let renderedBytesMax = 64 * 1024
+
+    package let name: String
+    package let channel = ChannelKind.push
+    package let concurrency: Int
+
+    /// `…/v1/projects/{project}/messages:send`.
+    let url: String
+    let trustFile: String?
+    let timeoutMilliseconds: Int
+    let connectTimeoutMilliseconds: Int
+    let tokens: AccessTokens
+    let templates: TemplateLibrary
+    let transport: any HTTPExchanging
+
+    package func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage {
+        let user = request.decision.user
+        let target = try self.target(of: user)
+        let template = try self.templates.push(request.step.template, locale: user.locale)
+        let content = try template.render(TemplateVariables(request.decision), limit: Self.renderedBytesMax)
+        let lifetime = request.decision.expiresAt?.since(request.now)
+        let body = try FCMMessage.encode(content, token: target, lifetime: lifetime, now: request.now)
+        let http = HTTPRequest(
+            method: "POST", url: self.url, headers: [HTTPHeader("Content-Type", "application/json")], body: body,
+            timeoutMilliseconds: self.timeoutMilliseconds,
+            connectTimeoutMilliseconds: self.connectTimeoutMilliseconds, prefersHTTP2: true, trustFile: self.trustFile)
+        return PreparedPush(
+            address: target, request: http, now: request.now, tokens: self.tokens, transport: self.transport)
+    }
+
+    private func target(of user: User) throws(CompositionRefusal) -> String {
+        for case .fcm(let token) in user.push {
+            guard (1...Self.tokenBytesMax).contains(token.utf8.count),
+                token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+            else { throw CompositionRefusal(.addressInvalid, "the FCM token of `user.push` is not a registration token") }
+            return token
+        }
+        throw CompositionRefusal(
+            .addressMissing,
+            user.push.isEmpty
+                ? "the user has no device: give `user.push` or a profile"
+                : "the user has devices for APNs or Web Push only: add a `user.push` entry of platform fcm, "
+                    + "or use a provider for theirs")
+    }
+}
+
+private struct PreparedPush: PreparedMessage {
+    let address: String
+    let request: HTTPRequest
+    let now: Timestamp
+    let tokens: AccessTokens
+    let transport: any HTTPExchanging
+
+    var size: Int { self.request.body.count }
+
+    /// A refused access token is renewed once: FCM has not acted on such a request.
+    func send() async -> Outcome {
+        do throws(AccessTokenFailure) {
+            let token = try await self.tokens.token()
+            let answer = await self.exchange(token)
+            guard case .success(let first) = answer, first.isTokenRefused else { return self.outcome(answer) }
+            await self.tokens.discard(token)
+            return self.outcome(await self.exchange(try await self.tokens.token()))
+        } catch {
+            return Outcome(.deferred, reason: error.reason, detail: error.detail, retryAfter: error.retryAfter)
+        }
+    }
+
+    private func exchange(_ token: String) async -> Result<FCMAnswer, HTTPFailure> {
+        var request = self.request
+        request.headers.append(HTTPHeader("Authorization", "Bearer \(token)"))
+        do throws(HTTPFailure) {
+            return .success(FCMAnswer(try await self.transport.perform(request)))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func outcome(_ answer: Result<FCMAnswer, HTTPFailure>) -> Outcome {
+        switch answer {
+        case .success(let answer): answer.outcome(now: self.now)
+        case .failure(let failure): HTTPAnswer.outcome(failure)
+        }
+    }
+}

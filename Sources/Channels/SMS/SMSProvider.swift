@@ -1,0 +1,103 @@
+/// The adapter for SMS over any HTTP provider that a file in `channels/providers` describes.
+
+package import DeliveryModel
+import CurlTransport
+
+/// How one provider wants its requests.
+struct SMSRequestFormat: Sendable {
+    var method: String
+    /// Scheme, host and port, without a slash at the end.
+    var endpoint: String
+    /// Begins with a slash.
+    var path: RequestText
+    /// Those that are the same for each message, authentication among them.
+    var fixedHeaders: [HTTPHeader]
+    var headers: [(name: String, value: RequestText)]
+    var body: RequestText
+    var prefersHTTP2: Bool
+    var trustFile: String?
+    var timeoutMilliseconds: Int
+    var connectTimeoutMilliseconds: Int
+
+    func request(_ values: RequestValues) -> HTTPRequest {
+        var headers = self.fixedHeaders
+        for (name, value) in self.headers {
+            headers.append(HTTPHeader(name, String(decoding: value.filled(with: values), as: UTF8.self)))
+        }
+        return HTTPRequest(
+            method: self.method, url: self.endpoint + String(decoding: self.path.filled(with: values), as: UTF8.self),
+            headers: headers, body: self.body.filled(with: values), timeoutMilliseconds: self.timeoutMilliseconds,
+            connectTimeoutMilliseconds: self.connectTimeoutMilliseconds, prefersHTTP2: self.prefersHTTP2,
+            trustFile: self.trustFile)
+    }
+}
+
+/// A provider of kind `http-sms`.
+package struct SMSProvider: Provider {
+    /// A text that is longer than any limit of segments.
+    private static let textBytesMax = 16 * 1024
+
+    package let name: String
+    package let channel = ChannelKind.sms
+    package let concurrency: Int
+
+    let segmentsMax: Int
+    let format: SMSRequestFormat
+    let answers: AnswerTable
+    let templates: TemplateLibrary
+    let transport: any HTTPExchanging
+
+    package func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage {
+        let user = request.decision.user
+        guard let phone = user.phone, !phone.isEmpty else {
+            throw CompositionRefusal(.addressMissing, "the user has no telephone number: give `user.phone` or a profile")
+        }
+        guard let number = PhoneNumber(phone) else {
+            throw CompositionRefusal(
+                .addressInvalid, "`user.phone` is not an E.164 number: write `+` and 8 to 15 digits, without blanks")
+        }
+        let template = try self.templates.sms(request.step.template, locale: user.locale)
+        let text = try template.string(TemplateVariables(request.decision), limit: Self.textBytesMax).trimmed
+        guard !text.isEmpty else {
+            throw CompositionRefusal(.templateInvalid, "\(template.file) came out empty: a text message must say something")
+        }
+        let segments = SMSSegments(of: text)
+        guard segments.count <= self.segmentsMax else {
+            throw CompositionRefusal(
+                .messageTooLarge,
+                "the text takes \(segments.count) messages (\(segments.units) units in \(segments.alphabet.rawValue)), "
+                    + "\(self.segmentsMax) are allowed: shorten it, or raise `limits.segments` of the provider")
+        }
+        let values = RequestValues(to: number.text, text: text, idempotencyKey: request.idempotencyKey)
+        return PreparedSMS(
+            address: number.text, request: self.format.request(values), answers: self.answers, now: request.now,
+            transport: self.transport)
+    }
+}
+
+private struct PreparedSMS: PreparedMessage {
+    let address: String
+    let request: HTTPRequest
+    let answers: AnswerTable
+    let now: Timestamp
+    let transport: any HTTPExchanging
+
+    var size: Int { self.request.body.count }
+
+    func send() async -> Outcome {
+        do throws(HTTPFailure) {
+            return self.answers.outcome(try await self.transport.perform(self.request), now: self.now)
+        } catch {
+            return HTTPAnswer.outcome(error)
+        }
+    }
+}
+
+extension String {
+    /// Without blanks and line breaks at both ends.
+    var trimmed: String {
+        let start = self.firstIndex { !$0.isWhitespace } ?? self.endIndex
+        let end = self.lastIndex { !$0.isWhitespace }.map { self.index(after: $0) } ?? start
+        return String(self[start..<end])
+    }
+}

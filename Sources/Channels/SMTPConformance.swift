@@ -1,0 +1,5 @@
+/// Our pipelining client carries mail.
+
+package import SMTPTransport
+
+extension SMTPClient: MailSending {}

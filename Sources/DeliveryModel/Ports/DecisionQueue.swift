@@ -1,0 +1,98 @@
+/// What is due, as the pipeline sees it: the sharded streams and the schedule.
+package protocol DecisionQueue: Sendable {
+    /// Takes up to `count` entries; waits up to about a second when there are none.
+    func lease(upTo count: Int) async throws(QueueError) -> [Lease]
+
+    /// Takes over entries whose worker has been silent for longer than a lease lasts; the next ``lease(upTo:)``
+    /// hands them out.
+    ///
+    /// - Returns: How many.
+    func reclaim(upTo count: Int) async throws(QueueError) -> Int
+
+    /// Keeps leases alive whose work takes long.
+    func extend(_ leases: [Lease]) async throws(QueueError)
+
+    /// Says what became of an entry; it leaves the stream in the same step. Repeating is safe.
+    func settle(_ lease: Lease, _ settlement: Settlement) async throws(QueueError)
+
+    /// Puts accepted deliveries where they will be found when they are due. Repeating is safe.
+    func schedule(_ work: [ScheduledWork]) async throws(QueueError)
+}
+
+/// A worker's temporary hold on one stream entry.
+package struct Lease: Sendable, Equatable {
+    package enum Content: Sendable, Equatable {
+        /// What a producer appended: a decision's text, not yet looked at.
+        case decision([UInt8])
+        /// The id of a delivery that is due.
+        case delivery(id: String)
+        /// An entry without the field that it should have.
+        case malformed(fields: [String])
+    }
+
+    package var shard: Int
+    /// The stream's name.
+    package var stream: String
+    package var entry: String
+    package var content: Content
+    /// Where the entry came from first: survives forwarding to another shard.
+    package var source: String
+    /// When the entry was appended, by its id.
+    package var appendedAt: Timestamp
+
+    package init(
+        shard: Int, stream: String, entry: String, content: Content, source: String, appendedAt: Timestamp
+    ) {
+        self.shard = shard
+        self.stream = stream
+        self.entry = entry
+        self.content = content
+        self.source = source
+        self.appendedAt = appendedAt
+    }
+}
+
+/// What the queue is told of a leased entry.
+package enum Settlement: Sendable, Equatable {
+    /// Done with: the ledger knows the rest.
+    case acknowledge
+    /// The delivery rests until then.
+    case snooze(id: String, shard: Int, until: Timestamp)
+    /// It cannot be taken: the producer finds it, with the reasons, in the shard's `rejects`.
+    case reject([Rejection], original: [UInt8], id: String?)
+    /// It belongs to another shard.
+    case forward(shard: Int, body: [UInt8])
+    /// Leave it pending: this worker is stopping, another one takes it over.
+    case abandon
+}
+
+/// A delivery and when it is due.
+package struct ScheduledWork: Sendable, Equatable {
+    package var id: String
+    package var shard: Int
+    package var dueAt: Timestamp
+
+    package init(id: String, shard: Int, dueAt: Timestamp) {
+        self.id = id
+        self.shard = shard
+        self.dueAt = dueAt
+    }
+}
+
+/// The queue could not answer.
+package struct QueueError: Error, Sendable, Equatable {
+    package enum Code: String, Sendable {
+        /// Away, restarting, full or overloaded: ask again later.
+        case unavailable
+        /// It answered something that this program does not understand.
+        case broken
+    }
+
+    package var code: Code
+    package var detail: String
+
+    package init(_ code: Code, _ detail: String) {
+        self.code = code
+        self.detail = detail
+    }
+}

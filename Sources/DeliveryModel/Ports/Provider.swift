@@ -1,0 +1,68 @@
+/// A configured way out on a channel, seen through the adapter that speaks its protocol.
+///
+/// Two phases, so that the attempt can be recorded between them: ``compose(_:)`` makes the bytes and
+/// touches nothing outside; ``PreparedMessage/send()`` puts them on the wire.
+package protocol Provider: Sendable {
+    /// The provider's name in `channels/providers`, such as `twilio-eu`.
+    var name: String { get }
+    var channel: ChannelKind { get }
+    /// The most messages in flight at once, over the whole process.
+    var concurrency: Int { get }
+
+    /// Turns one step of a decision into a message for this provider.
+    ///
+    /// - Throws: ``CompositionRefusal`` when it cannot be composed and never will.
+    func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage
+}
+
+/// What is to be composed.
+package struct CompositionRequest: Sendable {
+    package var decision: Decision
+    package var step: Step
+    /// Position of `step` in the plan, from 0.
+    package var stepIndex: Int
+    package var now: Timestamp
+
+    package init(decision: Decision, step: Step, stepIndex: Int, now: Timestamp) {
+        self.decision = decision
+        self.step = step
+        self.stepIndex = stepIndex
+        self.now = now
+    }
+
+    /// Identifies this message at every provider and over every attempt: the same step of the same
+    /// decision always has the same key.
+    package var idempotencyKey: String { "\(self.decision.id)/\(self.stepIndex)" }
+}
+
+/// A message that is ready to go out.
+package protocol PreparedMessage: Sendable {
+    /// The normalised address it goes to, for suppression; never logged.
+    var address: String { get }
+    /// Bytes of the message on the wire.
+    var size: Int { get }
+
+    /// Sends it and says what came of it. Takes no longer than the provider's time limits; never throws.
+    func send() async -> Outcome
+}
+
+/// Why a message cannot be composed.
+package struct CompositionRefusal: Error, Sendable, Equatable {
+    package enum Code: String, Sendable, CaseIterable {
+        case addressMissing = "address.missing"
+        case addressInvalid = "address.invalid"
+        case templateUnknown = "template.unknown"
+        case templateInvalid = "template.invalid"
+        case variableMissing = "template.variable_missing"
+        case messageTooLarge = "message.too_large"
+    }
+
+    package var code: Code
+    /// A sentence that says what to mend; no address, no value of a variable.
+    package var detail: String
+
+    package init(_ code: Code, _ detail: String) {
+        self.code = code
+        self.detail = detail
+    }
+}

@@ -1,0 +1,190 @@
+import DeliveryModel
+import PostgresClient
+
+/// The group statements: rows in, one answer for each row out, in the same order.
+struct LedgerStatements: Sendable {
+    let settings: PostgresLedger.Settings
+
+    func accept(_ group: [Arrival], _ connection: PostgresConnection) throws(PostgresError) -> [Acceptance] {
+        let (first, later) = Self.firstOfEach(group, by: \.decision.id)
+        let arrivals = first.map { group[$0] }
+        let rows = try connection.query(
+            Statements.accept,
+            [
+                .textArray(arrivals) { $0.decision.id }, .int4Array(arrivals) { Int32(clamping: $0.shard) },
+                .textArray(arrivals) { $0.decision.campaign }, .textArray(arrivals) { $0.decision.messageClass.rawValue },
+                .textArray(arrivals) { $0.source }, .bytesArray(arrivals) { $0.body },
+                .timestamptzArray(arrivals) { $0.dueAt.milliseconds }, .textArray(arrivals) { $0.lease },
+                .int4(self.settings.leaseSeconds), .int4(self.settings.horizonSeconds),
+            ])
+        var acceptedAt: [String: Timestamp] = [:]
+        for row in 0..<rows.count {
+            acceptedAt[try rows[row, 0].text] = Timestamp(milliseconds: try rows[row, 1].milliseconds)
+        }
+        var answers = [Acceptance?](repeating: nil, count: group.count)
+        var unresolved = later
+        for index in first {
+            let arrival = group[index]
+            guard let time = acceptedAt[arrival.decision.id] else {
+                unresolved.append(index)
+                continue
+            }
+            answers[index] = .accepted(
+                Delivery(
+                    id: arrival.decision.id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1,
+                    acceptedAt: time, dueAt: arrival.dueAt))
+        }
+        if !unresolved.isEmpty {
+            for (index, answer) in try self.lookUp(unresolved.map { ($0, group[$0]) }, connection) {
+                answers[index] = answer
+            }
+        }
+        return answers.map { $0 ?? .duplicate(isSameText: false) }
+    }
+
+    /// What is known of arrivals whose id was accepted before.
+    private func lookUp(
+        _ arrivals: [(index: Int, arrival: Arrival)], _ connection: PostgresConnection
+    ) throws(PostgresError) -> [(Int, Acceptance)] {
+        let rows = try connection.query(
+            Statements.known,
+            [.textArray(arrivals) { $0.arrival.decision.id }, .bytesArray(arrivals) { $0.arrival.body }])
+        var answers: [(Int, Acceptance)] = []
+        for row in 0..<rows.count {
+            let position = try rows[row, 0].int - 1
+            guard arrivals.indices.contains(position) else { continue }
+            let (index, arrival) = arrivals[position]
+            let isSameArrival = try rows[row, 1].text == arrival.source
+            answers.append((index, isSameArrival ? .known : .duplicate(isSameText: try rows[row, 2].bool)))
+        }
+        return answers
+    }
+
+    func claim(_ group: [ClaimRequest], _ connection: PostgresConnection) throws(PostgresError) -> [ClaimAnswer] {
+        let (first, _) = Self.firstOfEach(group, by: \.id)
+        let requests = first.map { group[$0] }
+        let rows = try connection.query(
+            Statements.claim,
+            [.textArray(requests) { $0.id }, .textArray(requests) { $0.lease }, .int4(self.settings.leaseSeconds)])
+        var answers: [String: ClaimAnswer] = [:]
+        for row in 0..<rows.count { answers[try rows[row, 0].text] = try Self.claimAnswer(rows, row) }
+        // Who asked for an id that another one of this group asked for looks again in a moment.
+        let firsts = Set(first)
+        return group.indices.map { index in
+            let answer = answers[group[index].id] ?? .missing
+            guard !firsts.contains(index), case .claimed(let delivery, _) = answer else { return answer }
+            return .notNow(until: delivery.dueAt.advanced(by: .seconds(1)))
+        }
+    }
+
+    private static func claimAnswer(_ rows: PostgresRows, _ row: Int) throws(PostgresError) -> ClaimAnswer {
+        switch try rows[row, 1].text {
+        case "missing": return .missing
+        case "finished": return .finished
+        case "not_now": return .notNow(until: Timestamp(milliseconds: try rows[row, 2].milliseconds))
+        default: break
+        }
+        var delivery = Delivery(
+            id: try rows[row, 0].text, shard: try rows[row, 3].int, epoch: try rows[row, 4].int,
+            acceptedAt: Timestamp(milliseconds: try rows[row, 5].milliseconds),
+            dueAt: Timestamp(milliseconds: try rows[row, 6].milliseconds), step: try rows[row, 7].int,
+            attempts: try rows[row, 8].int, stepAttempts: try rows[row, 9].int,
+            hasSent: try rows[row, 10].bool)
+        if let number = try rows[row, 11].orNil?.int {
+            delivery.openAttempt = Delivery.OpenAttempt(
+                number: number, channel: ChannelKind(rawValue: try rows[row, 12].text) ?? .email,
+                provider: try rows[row, 13].text, openedAt: Timestamp(milliseconds: try rows[row, 14].milliseconds))
+        }
+        let kinds = try rows[row, 15].orNil?.text.split(separator: ",") ?? []
+        delivery.goalsReached = Set(kinds.compactMap { Goal(rawValue: String($0)) })
+        return .claimed(delivery, body: try rows[row, 16].byteArray)
+    }
+
+    func open(_ group: [AttemptOpening], _ connection: PostgresConnection) throws(PostgresError) -> [OpeningAnswer] {
+        let rows = try connection.query(
+            Statements.open,
+            [
+                .textArray(group) { $0.id }, .int4Array(group) { Int32(clamping: $0.epoch) },
+                .int4Array(group) { Int32(clamping: $0.number) }, .textArray(group) { $0.channel.rawValue },
+                .textArray(group) { $0.provider }, .bytesArray(group) { $0.addressKey },
+                .timestamptzArray(group) { $0.at.milliseconds },
+            ])
+        var answers: [Hold: OpeningAnswer] = [:]
+        for row in 0..<rows.count {
+            let hold = Hold(id: try rows[row, 0].text, epoch: try rows[row, 1].int)
+            if try rows[row, 2].bool {
+                answers[hold] = .opened
+            } else if let reason = try rows[row, 3].orNil?.text {
+                answers[hold] = .suppressed(reason: reason)
+            }
+        }
+        return group.map { answers[Hold(id: $0.id, epoch: $0.epoch)] ?? .fenced }
+    }
+
+    func close(_ group: [Closing], _ connection: PostgresConnection) throws(PostgresError) -> [Bool] {
+        let rows = try connection.query(Statements.close, Self.closeParameters(group))
+        var answers: [Hold: Bool] = [:]
+        for row in 0..<rows.count {
+            answers[Hold(id: try rows[row, 0].text, epoch: try rows[row, 1].int)] = try rows[row, 2].bool
+        }
+        return group.map { answers[Hold(id: $0.id, epoch: $0.epoch)] ?? false }
+    }
+
+    private static func closeParameters(_ group: [Closing]) -> [PostgresParameter] {
+        [
+            .textArray(group) { $0.id }, .int4Array(group) { Int32(clamping: $0.epoch) },
+            .int4Array(group) { Int32(clamping: $0.step) },
+            .int4Array(group) { $0.attempt.map { Int32(clamping: $0.number) } },
+            .textArray(group) { $0.attempt?.channel.rawValue }, .textArray(group) { $0.attempt?.provider },
+            .bytesArray(group) { $0.attempt?.addressKey },
+            .timestamptzArray(group) { $0.attempt?.openedAt.milliseconds },
+            .timestamptzArray(group) { $0.attempt?.closedAt.milliseconds },
+            .textArray(group) { $0.attempt?.outcome.verdict.rawValue }, .textArray(group) { $0.attempt?.outcome.reason },
+            .textArray(group) { $0.attempt == nil ? $0.detail : $0.attempt?.outcome.detail },
+            .textArray(group) { $0.attempt?.outcome.providerMessageID },
+            .boolArray(group) { $0.attempt?.outcome.isAddressDead ?? false },
+            .textArray(group) { $0.next.terminalState?.rawValue }, .textArray(group) { $0.next.reason },
+            .timestamptzArray(group) { $0.next.restsUntil?.milliseconds },
+            .int4Array(group) { $0.next.nextStep.map { Int32(clamping: $0) } },
+            .textArray(group) { $0.plan?.arm }, .float8Array(group) { $0.plan?.propensity },
+            .textArray(group) { $0.plan?.policy }, .int8Array(group) { $0.plan.map { Int64(bitPattern: $0.seed) } },
+            .timestamptzArray(group) { $0.at.milliseconds },
+        ]
+    }
+
+    /// The positions of the first item of each key, and of the others.
+    private static func firstOfEach<Item>(
+        _ group: [Item], by key: KeyPath<Item, String>
+    ) -> (first: [Int], later: [Int]) {
+        var seen = Set<String>()
+        var first: [Int] = []
+        var later: [Int] = []
+        for (index, item) in group.enumerated() {
+            if seen.insert(item[keyPath: key]).inserted { first.append(index) } else { later.append(index) }
+        }
+        return (first, later)
+    }
+}
+
+extension NextMove {
+    var terminalState: TerminalState? {
+        guard case .settle(let state, _) = self else { return nil }
+        return state
+    }
+
+    var reason: String {
+        switch self {
+        case .settle(_, let reason), .rest(_, _, let reason): reason
+        }
+    }
+
+    var restsUntil: Timestamp? {
+        guard case .rest(let until, _, _) = self else { return nil }
+        return until
+    }
+
+    var nextStep: Int? {
+        guard case .rest(_, let step, _) = self else { return nil }
+        return step
+    }
+}

@@ -1,0 +1,168 @@
+/// PostgreSQL as the durable record.
+///
+/// Each kind of call has a group commit of its own: what thousands of deliveries ask for at about the same time
+/// becomes one statement, which is one transaction. A group names each decision at most once; what came twice
+/// waits for the next group, where it finds the first one's effect. The statements are in SQL/.
+package import DeliveryModel
+package import Logging
+package import PostgresClient
+import ThreadBridge
+
+package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
+    /// How the ledger works; the defaults suit a fleet.
+    package struct Settings: Sendable {
+        /// How long a delivery is held by the worker that took it up.
+        package var lease: Milliseconds
+        /// Work due later than this stays in the ledger alone.
+        package var horizon: Milliseconds
+        /// The most deliveries in one commit.
+        package var groupMax: Int
+
+        package init(lease: Milliseconds = .seconds(30), horizon: Milliseconds = .seconds(600), groupMax: Int = 512) {
+            self.lease = lease
+            self.horizon = horizon
+            self.groupMax = groupMax
+        }
+    }
+
+    let settings: Settings
+    let pool: PostgresPool
+    let logger: Logger
+    private let accepts: GroupCommit<Arrival, Acceptance, LedgerError>
+    private let claims: GroupCommit<ClaimRequest, ClaimAnswer, LedgerError>
+    private let opens: GroupCommit<AttemptOpening, OpeningAnswer, LedgerError>
+    private let closes: GroupCommit<Closing, Bool, LedgerError>
+
+    /// - Parameters:
+    ///   - pool: At least four connections, so that each kind of commit may go on beside the others.
+    ///   - observe: Told of each commit: its kind, how long it took, and how many deliveries it was for.
+    package init(
+        settings: Settings, pool: PostgresPool, logger: Logger,
+        observe: @escaping @Sendable (_ operation: String, _ took: Duration, _ rows: Int) -> Void = { _, _, _ in }
+    ) {
+        self.settings = settings
+        self.pool = pool
+        self.logger = logger
+        let statements = LedgerStatements(settings: settings)
+        let short = LedgerError(.broken, "a call was left without an answer")
+        func commits<Item: Sendable, Answer: Sendable>(
+            _ operation: String,
+            _ body: @escaping @Sendable ([Item], PostgresConnection) throws(PostgresError) -> [Answer]
+        ) -> GroupCommit<Item, Answer, LedgerError> {
+            GroupCommit(groupMax: settings.groupMax, shortAnswer: short) { (group: [Item]) throws(LedgerError) in
+                let start = ContinuousClock.now
+                let answers = try await pool.ledgerRun { connection throws(PostgresError) in try body(group, connection) }
+                observe(operation, ContinuousClock.now - start, group.count)
+                return answers
+            }
+        }
+        self.accepts = commits("accept", statements.accept)
+        self.claims = commits("claim", statements.claim)
+        self.opens = commits("open", statements.open)
+        self.closes = commits("close", statements.close)
+    }
+
+    /// Makes or updates the tables; safe when several processes start at once.
+    package static func migrate(_ pool: PostgresPool) async throws(PostgresError) {
+        try await PostgresMigrator.run(LedgerMigrations.all, on: pool)
+    }
+
+    package func accept(_ arrival: Arrival) async throws(LedgerError) -> Acceptance {
+        try await self.accepts.submit(arrival)
+    }
+
+    package func claim(_ id: String, lease: String) async throws(LedgerError) -> ClaimAnswer {
+        try await self.claims.submit(ClaimRequest(id: id, lease: lease))
+    }
+
+    package func open(_ opening: AttemptOpening) async throws(LedgerError) -> OpeningAnswer {
+        try await self.opens.submit(opening)
+    }
+
+    package func close(_ closing: Closing) async throws(LedgerError) -> Bool {
+        try await self.closes.submit(closing)
+    }
+
+    // MARK: UpkeepLedger
+
+    package func extend(_ holds: [Hold]) async throws(LedgerError) {
+        let seconds = self.settings.leaseSeconds
+        try await self.pool.ledgerRun { connection throws(PostgresError) in
+            _ = try connection.query(
+                Statements.extend,
+                [.textArray(holds) { $0.id }, .int4Array(holds) { Int32(clamping: $0.epoch) }, .int4(seconds)])
+        }
+    }
+
+    package func lookAround(limit: Int) async throws(LedgerError) -> [ScheduledWork] {
+        try await self.pool.ledgerRun { connection throws(PostgresError) in
+            let rows = try connection.query(Statements.look, [.int4(Int32(clamping: limit))])
+            var work: [ScheduledWork] = []
+            for row in 0..<rows.count where try !rows[row, 3].bool {
+                work.append(
+                    ScheduledWork(
+                        id: try rows[row, 0].text, shard: try rows[row, 1].int,
+                        dueAt: Timestamp(milliseconds: try rows[row, 2].milliseconds)))
+            }
+            return work
+        }
+    }
+
+    package func balance() async throws(LedgerError) -> Balance {
+        try await self.pool.ledgerRun { connection throws(PostgresError) in
+            let rows = try connection.query(Statements.balance, [])
+            var balance = Balance()
+            for row in 0..<rows.count {
+                let state = try rows[row, 1].text
+                let count = try rows[row, 2].int
+                switch (try rows[row, 0].text, state) {
+                case ("tally", "accepted"): balance.accepted = count
+                case ("unsettled", "active"): balance.active = count
+                case ("unsettled", _): balance.waiting = count
+                default: if let terminal = TerminalState(rawValue: state) { balance.terminal[terminal] = count }
+                }
+            }
+            return balance
+        }
+    }
+}
+
+struct ClaimRequest: Sendable {
+    let id: String
+    let lease: String
+}
+
+extension PostgresLedger.Settings {
+    var leaseSeconds: Int32 { Int32(clamping: max(1, self.lease.count / 1000)) }
+    var horizonSeconds: Int32 { Int32(clamping: self.horizon.count / 1000) }
+}
+
+extension PostgresPool {
+    /// Runs `work`, and says what went wrong in the pipeline's terms.
+    ///
+    /// A deadlock or a serialisation failure means only that two commits met: the loser goes again.
+    func ledgerRun<Result: Sendable>(
+        _ work: @escaping @Sendable (PostgresConnection) throws(PostgresError) -> Result
+    ) async throws(LedgerError) -> Result {
+        var tries = 0
+        while true {
+            do throws(PostgresError) {
+                return try await self.run(work)
+            } catch {
+                tries += 1
+                let isCollision = error.sqlState == "40P01" || error.sqlState == "40001"
+                if isCollision, tries < 5 { continue }
+                throw LedgerError(error.meansAway ? .unavailable : .broken, "\(error)")
+            }
+        }
+    }
+}
+
+extension PostgresError {
+    /// Whether asking again later may help: everything but an answer about the statement itself.
+    var meansAway: Bool {
+        guard let sqlState = self.sqlState else { return self.code != .encoding && self.code != .decoding }
+        // Connection trouble, resources, operator's intervention, system errors, collisions.
+        return ["08", "53", "57", "58", "40"].contains(String(sqlState.prefix(2)))
+    }
+}

@@ -1,0 +1,77 @@
+-- Records what came of attempts and what follows: a terminal state, or a rest.
+-- In:  $1 id, $2 epoch, $3 step;
+--      $4 number, $5 channel, $6 provider, $7 address key, $8 opened_at, $9 closed_at, $10 verdict, $11 reason,
+--      $12 detail, $13 provider's message id, $14 address is dead
+--      (null where no attempt was made; a detail without a number says why);
+--      $15 terminal state or null, $16 reason of what follows, $17 rest until, $18 rest at step;
+--      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays).
+-- Out: one row for each id and epoch: whether it was recorded, now or by an earlier call with the same epoch.
+WITH input AS (
+    SELECT * FROM unnest($1::text[], $2::int4[], $3::int4[], $4::int4[], $5::text[], $6::text[], $7::bytea[],
+                         $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
+                         $14::bool[], $15::text[], $16::text[], $17::timestamptz[], $18::int4[], $19::text[],
+                         $20::float8[], $21::text[], $22::int8[], $23::timestamptz[])
+        AS i(id, epoch, step, number, channel, provider, address_key, opened_at, closed_at, verdict, reason, detail,
+             message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at)
+), gone AS (
+    DELETE FROM unsettled u USING input i
+    WHERE u.id = i.id AND u.epoch = i.epoch AND i.state IS NOT NULL
+    RETURNING u.id, u.epoch, u.attempts
+), kept AS (
+    UPDATE unsettled u
+    SET due_at = i.rest_until,
+        look_at = CASE WHEN i.rest_until > now() + interval '10 minutes' THEN i.rest_until - interval '10 minutes'
+                       ELSE greatest(i.rest_until, now()) + interval '1 minute' END,
+        lease = NULL, lease_until = NULL, open_number = NULL, open_channel = NULL, open_provider = NULL,
+        opened_at = NULL,
+        step_attempts = CASE WHEN i.rest_step <> u.step THEN 0
+                             WHEN i.number IS NULL THEN u.step_attempts ELSE u.step_attempts + 1 END,
+        attempts = greatest(u.attempts, i.number), has_sent = u.has_sent OR coalesce(i.verdict = 'accepted', false),
+        step = i.rest_step
+    FROM input i
+    WHERE u.id = i.id AND u.epoch = i.epoch AND i.state IS NULL
+    RETURNING u.id, u.epoch
+), held AS (
+    SELECT id, epoch FROM gone UNION ALL SELECT id, epoch FROM kept
+), tried AS (
+    INSERT INTO attempts (decision, number, epoch, step, channel, provider, opened_at, closed_at, verdict, reason,
+                          detail, provider_message_id)
+    SELECT i.id, i.number, i.epoch, i.step, i.channel, i.provider, i.opened_at, i.closed_at, i.verdict, i.reason,
+           i.detail, i.message_id
+    FROM input i JOIN held USING (id, epoch) WHERE i.number IS NOT NULL
+), ended AS (
+    INSERT INTO settlements (id, epoch, state, reason, step, attempts, arm, propensity, policy, seed, settled_at)
+    SELECT i.id, i.epoch, i.state, i.next_reason, i.step, greatest(g.attempts, i.number), i.arm, i.propensity, i.policy,
+           i.seed, i.at
+    FROM input i JOIN gone g USING (id, epoch)
+), counted AS (
+    INSERT INTO tallies (slot, state, n)
+    SELECT pg_backend_pid() % 64, i.state, count(*) FROM input i JOIN gone USING (id, epoch) GROUP BY i.state
+    ON CONFLICT (slot, state) DO UPDATE SET n = tallies.n + excluded.n
+), rested AS (
+    INSERT INTO events (decision, at, kind, detail)
+    SELECT i.id, i.at, 'rest', jsonb_build_object('reason', i.next_reason, 'until', i.rest_until, 'step', i.rest_step)
+    FROM input i JOIN kept USING (id, epoch)
+), noted AS (
+    INSERT INTO events (decision, at, kind, detail)
+    SELECT i.id, i.at, 'not_tried', jsonb_build_object('reason', i.next_reason, 'detail', i.detail, 'step', i.step)
+    FROM input i JOIN held USING (id, epoch) WHERE i.number IS NULL AND i.detail IS NOT NULL
+), dead AS (
+    INSERT INTO suppressions (channel, address_key, reason, decision, at)
+    SELECT DISTINCT ON (i.channel, i.address_key) i.channel, i.address_key, i.reason, i.id, i.at
+    FROM input i JOIN held USING (id, epoch) WHERE i.is_dead
+    ON CONFLICT DO NOTHING
+), earlier AS (
+    SELECT i.id, i.epoch FROM input i
+    WHERE EXISTS (SELECT 1 FROM settlements s WHERE s.id = i.id AND s.epoch = i.epoch)
+       OR EXISTS (SELECT 1 FROM attempts a WHERE a.decision = i.id AND a.number = i.number AND a.epoch = i.epoch)
+), late AS (
+    INSERT INTO events (decision, at, kind, detail)
+    SELECT i.id, i.at, 'late_outcome',
+           jsonb_build_object('attempt', i.number, 'verdict', i.verdict, 'reason', i.reason, 'provider', i.provider)
+    FROM input i
+    WHERE i.number IS NOT NULL AND (i.id, i.epoch) NOT IN (SELECT id, epoch FROM held)
+      AND (i.id, i.epoch) NOT IN (SELECT id, epoch FROM earlier)
+)
+SELECT i.id, i.epoch, h.id IS NOT NULL OR e.id IS NOT NULL
+FROM input i LEFT JOIN held h USING (id, epoch) LEFT JOIN earlier e USING (id, epoch)

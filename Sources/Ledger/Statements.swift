@@ -1,0 +1,22 @@
+import PostgresClient
+
+/// The statements, each in a file of its own under SQL/.
+enum Statements {
+    static let accept = statement("accept", PackageResources.accept_sql)
+    static let known = statement("known", PackageResources.known_sql)
+    static let claim = statement("claim", PackageResources.claim_sql)
+    static let extend = statement("extend", PackageResources.extend_sql)
+    static let open = statement("open", PackageResources.open_sql)
+    static let close = statement("close", PackageResources.close_sql)
+    static let cancel = statement("cancel", PackageResources.cancel_sql)
+    static let look = statement("look", PackageResources.look_sql)
+    static let balance = statement("balance", PackageResources.balance_sql)
+    static let story = statement("story", PackageResources.story_sql)
+    static let storyAttempts = statement("story_attempts", PackageResources.story_attempts_sql)
+    static let storyEvents = statement("story_events", PackageResources.story_events_sql)
+    static let addressKey = statement("address_key", Array("SELECT value FROM fleet WHERE name = 'address_key'".utf8))
+
+    private static func statement(_ name: String, _ sql: [UInt8]) -> PostgresStatement {
+        PostgresStatement(name, String(decoding: sql, as: UTF8.self))
+    }
+}

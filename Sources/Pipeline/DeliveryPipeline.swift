@@ -1,0 +1,377 @@
+/// One decision's way through the fleet, as a straight line: claim, plan, admit, pace, compose, open, send, close.
+///
+/// Thousands of these run at once; each step reads as if it were alone, while the ports underneath commit in
+/// groups. A step that ends the line early throws ``Settled``. Killed anywhere, the line starts again from what
+/// the ledger holds: before `open` nothing has left; between `open` and `close` the attempt is found open by the
+/// next claim, and what that means is decided there; after `close` only the acknowledgement is missing.
+package import DeliveryModel
+import Learning
+package import Logging
+
+package struct DeliveryPipeline: Sendable {
+    let ledger: any DeliveryLedger
+    let queue: any DecisionQueue
+    let providers: ProviderPool
+    let intake: Intake
+    let retry: RetryPolicy
+    let clock: any WallClock
+    /// The name of this worker, new in each run of the program.
+    let worker: String
+    /// Keyed hash of a normalised address.
+    let addressKey: @Sendable (String) -> [UInt8]
+    let holds: HoldRegister
+    let meters: FleetMeters
+    let logger: Logger
+
+    package init(
+        ledger: any DeliveryLedger, queue: any DecisionQueue, providers: ProviderPool, intake: Intake,
+        retry: RetryPolicy, clock: any WallClock, worker: String, addressKey: @escaping @Sendable (String) -> [UInt8],
+        holds: HoldRegister, meters: FleetMeters, logger: Logger
+    ) {
+        self.ledger = ledger
+        self.queue = queue
+        self.providers = providers
+        self.intake = intake
+        self.retry = retry
+        self.clock = clock
+        self.worker = worker
+        self.addressKey = addressKey
+        self.holds = holds
+        self.meters = meters
+        self.logger = logger
+    }
+
+    /// Carries out what `lease` holds, and tells the queue what became of it.
+    package func run(_ lease: Lease) async {
+        self.holds.add(lease)
+        let settlement = await self.deliver(lease)
+        await self.settle(lease, settlement)
+        self.holds.remove(lease)
+    }
+
+    /// The whole story, top to bottom.
+    private func deliver(_ lease: Lease) async -> Settlement {
+        do throws(Settled) {
+            let work = try await self.claim(lease)
+            let task = try await self.plan(work)
+            try await self.admit(task)
+            let place = try await self.pace(task)
+            defer { place.leave() }
+            let message = try await self.compose(task, for: place.provider)
+            let attempt = try await self.open(task, message, at: place.provider)
+            let outcome = await self.send(message, attempt, of: task)
+            return try await self.close(attempt, outcome, of: task)
+        } catch {
+            return error.settlement
+        }
+    }
+
+    // MARK: The steps, in order
+
+    /// Makes the leased entry a delivery of ours, or learns that there is nothing to do.
+    private func claim(_ lease: Lease) async throws(Settled) -> Work {
+        let work: Work
+        switch lease.content {
+        case .malformed(let fields):
+            throw Settled(.reject([Self.malformed(fields)], original: [], id: nil))
+        case .decision(let body):
+            work = try await self.accept(body, lease)
+        case .delivery(let id):
+            work = try await self.resume(id, lease)
+        }
+        self.holds.hold(Hold(id: work.delivery.id, epoch: work.delivery.epoch), of: lease)
+        return work
+    }
+
+    private func accept(_ body: [UInt8], _ lease: Lease) async throws(Settled) -> Work {
+        let answer = try await self.patiently { () throws(LedgerError) in
+            try await self.intake.take(body, from: lease, leaseName: self.name(of: lease))
+        }
+        switch answer {
+        case .leased(let decision, let delivery):
+            return self.work(decision, delivery, lease, dueSince: max(lease.appendedAt, decision.notBefore ?? lease.appendedAt))
+        case .resting(let delivery):
+            throw Settled(.snooze(id: delivery.id, shard: delivery.shard, until: delivery.dueAt))
+        case .known(let id):
+            return try await self.resume(id, lease)
+        case .elsewhere(let shard):
+            throw Settled(.forward(shard: shard, body: body))
+        case .rejected(let rejections, let id):
+            throw Settled(.reject(rejections, original: body, id: id))
+        }
+    }
+
+    private func resume(_ id: String, _ lease: Lease) async throws(Settled) -> Work {
+        let name = self.name(of: lease)
+        let answer = try await self.patiently { () throws(LedgerError) in try await self.ledger.claim(id, lease: name) }
+        switch answer {
+        case .claimed(let delivery, let body):
+            guard let decision = try? Decision.decode(body) else {
+                try await self.end(delivery, nil, .settle(.failed, reason: "decision.unreadable"))
+            }
+            return self.work(decision, delivery, lease, dueSince: delivery.dueAt)
+        case .notNow(let until):
+            throw Settled(.snooze(id: id, shard: lease.shard, until: until))
+        case .finished:
+            throw Settled(.acknowledge)
+        case .missing:
+            self.logger.error("a scheduled delivery is not in the ledger", metadata: ["decision.id": "\(id)"])
+            throw Settled(.acknowledge)
+        }
+    }
+
+    /// Finds the step that is due. An attempt that was left open by a crash is closed first.
+    private func plan(_ work: Work) async throws(Settled) -> SendTask {
+        let plan = ArmChoice.choose(for: work.decision)
+        let index = work.delivery.step
+        guard plan.steps.indices.contains(index) else {
+            let state: TerminalState = work.delivery.hasSent ? .sent : .failed
+            try await self.end(work.delivery, work.decision, .settle(state, reason: "plan.exhausted"))
+        }
+        let task = SendTask(work: work, plan: plan, step: plan.steps[index])
+        if let open = work.delivery.openAttempt {
+            let outcome = Outcome(
+                .unknown, reason: "crash.attempt_open", detail: "the worker stopped before the answer was recorded")
+            let attempt = OpenedAttempt(
+                number: open.number, channel: open.channel, provider: open.provider, addressKey: [],
+                openedAt: open.openedAt)
+            throw Settled(try await self.close(attempt, outcome, of: task))
+        }
+        if index > 0, work.delivery.hasSent, let goal = plan.steps[index - 1].until,
+            work.delivery.goalsReached.contains(goal)
+        {
+            try await self.end(work.delivery, work.decision, .settle(.sent, reason: "goal.reached"), plan: plan)
+        }
+        return task
+    }
+
+    /// May it still be sent? Suppression is asked for again in the step that opens the attempt.
+    private func admit(_ task: SendTask) async throws(Settled) {
+        guard let expiry = task.decision.expiresAt, self.clock.now() >= expiry else { return }
+        let state: TerminalState = task.delivery.hasSent ? .sent : .expired
+        try await self.end(task.delivery, task.decision, .settle(state, reason: "expired"), plan: task.plan)
+    }
+
+    /// Waits for a place at a provider.
+    private func pace(_ task: SendTask) async throws(Settled) -> ProviderPool.Place {
+        let place: ProviderPool.Place?
+        do throws(CancellationError) {
+            place = try await self.providers.place(on: task.step.channel)
+        } catch {
+            throw Settled(.abandon)
+        }
+        guard let place else {
+            try await self.fail(task, .failed, reason: "provider.none")
+        }
+        do throws(Settled) {
+            // Waiting may have taken long.
+            try await self.admit(task)
+        } catch {
+            place.leave()
+            throw error
+        }
+        return place
+    }
+
+    private func compose(_ task: SendTask, for provider: any Provider) async throws(Settled) -> any PreparedMessage {
+        let refusal: CompositionRefusal
+        do throws(CompositionRefusal) {
+            return try provider.compose(
+                CompositionRequest(
+                    decision: task.decision, step: task.step, stepIndex: task.delivery.step, now: self.clock.now()))
+        } catch {
+            refusal = error
+        }
+        self.logger.notice(
+            "a message cannot be composed",
+            metadata: [
+                "decision.id": "\(task.delivery.id)", "reason": "\(refusal.code.rawValue)", "detail": "\(refusal.detail)",
+            ])
+        let isAddress = refusal.code == .addressMissing || refusal.code == .addressInvalid
+        try await self.fail(task, isAddress ? .failed : .refused, reason: refusal.code.rawValue, detail: refusal.detail)
+    }
+
+    /// Intent before effect: the attempt is on record before a byte leaves.
+    private func open(
+        _ task: SendTask, _ message: any PreparedMessage, at provider: any Provider
+    ) async throws(Settled) -> OpenedAttempt {
+        let attempt = OpenedAttempt(
+            number: task.delivery.attempts + 1, channel: provider.channel, provider: provider.name,
+            addressKey: self.addressKey(message.address), openedAt: self.clock.now())
+        let opening = AttemptOpening(
+            id: task.delivery.id, epoch: task.delivery.epoch, number: attempt.number, channel: attempt.channel,
+            provider: attempt.provider, addressKey: attempt.addressKey, at: attempt.openedAt)
+        let answer = try await self.patiently { () throws(LedgerError) in try await self.ledger.open(opening) }
+        switch answer {
+        case .opened:
+            return attempt
+        case .fenced:
+            self.meters.fenced()
+            throw Settled(.acknowledge)
+        case .suppressed(let reason):
+            try await self.fail(task, .suppressed, reason: "suppressed." + reason)
+        }
+    }
+
+    private func send(_ message: any PreparedMessage, _ attempt: OpenedAttempt, of task: SendTask) async -> Outcome {
+        // A message on the wire is not called back: the answer is worth more than a quick end.
+        await Task { await message.send() }.value
+    }
+
+    /// Records what came of the attempt together with what follows from it.
+    private func close(_ attempt: OpenedAttempt, _ outcome: Outcome, of task: SendTask) async throws(Settled) -> Settlement {
+        let now = self.clock.now()
+        let next = self.retry.next(
+            after: outcome, attempt: task.delivery.stepAttempts + 1, of: task.decision, plan: task.plan.steps,
+            at: task.delivery.step, hasSent: task.delivery.hasSent, now: now, jitter: Double.random(in: 0..<1))
+        let closing = Closing(
+            id: task.delivery.id, epoch: task.delivery.epoch,
+            attempt: ClosedAttempt(
+                number: attempt.number, channel: attempt.channel, provider: attempt.provider,
+                addressKey: attempt.addressKey, openedAt: attempt.openedAt, closedAt: now, outcome: outcome),
+            next: next, plan: task.plan, step: task.delivery.step, at: now)
+        let isOurs = try await self.patiently { () throws(LedgerError) in try await self.ledger.close(closing) }
+        self.meters.attempted(attempt, outcome, of: task, now: now)
+        guard isOurs else {
+            self.meters.fenced()
+            return .acknowledge
+        }
+        return self.settlement(for: next, of: task.delivery, class: task.decision.messageClass)
+    }
+}
+
+extension DeliveryPipeline {
+    /// Gives up on this step: the next one runs, or the delivery ends in `state`.
+    private func fail(
+        _ task: SendTask, _ state: TerminalState, reason: String, detail: String? = nil
+    ) async throws(Settled) -> Never {
+        let next = self.retry.afterFailing(
+            task.decision, plan: task.plan.steps, at: task.delivery.step, hasSent: task.delivery.hasSent,
+            now: self.clock.now(), reason: reason, state: state)
+        try await self.end(task.delivery, task.decision, next, plan: task.plan, detail: detail)
+    }
+
+    /// Closes the delivery's lease without an attempt.
+    private func end(
+        _ delivery: Delivery, _ decision: Decision?, _ next: NextMove, plan: ChosenPlan? = nil, detail: String? = nil
+    ) async throws(Settled) -> Never {
+        let closing = Closing(
+            id: delivery.id, epoch: delivery.epoch, attempt: nil, next: next, plan: plan, step: delivery.step,
+            detail: detail, at: self.clock.now())
+        let isOurs = try await self.patiently { () throws(LedgerError) in try await self.ledger.close(closing) }
+        guard isOurs else {
+            self.meters.fenced()
+            throw Settled(.acknowledge)
+        }
+        throw Settled(self.settlement(for: next, of: delivery, class: decision?.messageClass ?? .marketing))
+    }
+
+    private func settlement(for next: NextMove, of delivery: Delivery, class messageClass: MessageClass) -> Settlement {
+        switch next {
+        case .settle(let state, _):
+            self.meters.settled(state, messageClass)
+            return .acknowledge
+        case .rest(let until, _, _):
+            return .snooze(id: delivery.id, shard: delivery.shard, until: until)
+        }
+    }
+
+    /// Asks the ledger until it answers: a ledger that is away fails nobody's attempt.
+    ///
+    /// Gives up only when the worker is told to end now; the entry stays pending for another worker.
+    private func patiently<Answer>(
+        _ ask: () async throws(LedgerError) -> Answer
+    ) async throws(Settled) -> Answer {
+        var pause = Milliseconds(50)
+        while true {
+            do throws(LedgerError) {
+                return try await ask()
+            } catch {
+                if error.code == .broken {
+                    self.logger.error("the ledger refused a call", metadata: ["detail": "\(error.detail)"])
+                }
+            }
+            do {
+                try await self.clock.sleep(until: self.clock.now().advanced(by: pause))
+            } catch {
+                throw Settled(.abandon)
+            }
+            pause = Milliseconds(min(pause.count * 2, 2000))
+        }
+    }
+
+    /// Tells the queue, until it listens. A lost acknowledgement would only make somebody look again.
+    private func settle(_ lease: Lease, _ settlement: Settlement) async {
+        var pause = Milliseconds(50)
+        while settlement != .abandon {
+            do throws(QueueError) {
+                try await self.queue.settle(lease, settlement)
+                return
+            } catch {
+                if error.code == .broken {
+                    self.logger.error("the queue refused a settlement", metadata: ["detail": "\(error.detail)"])
+                }
+            }
+            do {
+                try await self.clock.sleep(until: self.clock.now().advanced(by: pause))
+            } catch {
+                return
+            }
+            pause = Milliseconds(min(pause.count * 2, 2000))
+        }
+    }
+
+    private func work(_ decision: Decision, _ delivery: Delivery, _ lease: Lease, dueSince: Timestamp) -> Work {
+        let waited = Milliseconds(max(0, self.clock.now().since(dueSince).count))
+        return Work(decision: decision, delivery: delivery, lease: lease, dueSince: dueSince, waited: waited)
+    }
+
+    private func name(of lease: Lease) -> String {
+        "\(self.worker)/\(lease.stream)/\(lease.entry)"
+    }
+
+    private static func malformed(_ fields: [String]) -> Rejection {
+        Rejection(
+            .entryField, pointer: "",
+            detail: "The entry has no field 'decision', only \(fields.prefix(8).joined(separator: ", ")): XADD … decision '<JSON>'.")
+    }
+}
+
+/// The line has come to its end early; this is what the queue is told.
+struct Settled: Error {
+    let settlement: Settlement
+
+    init(_ settlement: Settlement) {
+        self.settlement = settlement
+    }
+}
+
+/// A delivery that this worker holds.
+struct Work: Sendable {
+    let decision: Decision
+    let delivery: Delivery
+    let lease: Lease
+    /// Since when it could have been carried out: appended, or due, whichever is later.
+    let dueSince: Timestamp
+    /// How long it waited for a worker.
+    let waited: Milliseconds
+}
+
+/// A delivery with the step that is to be carried out.
+struct SendTask: Sendable {
+    let work: Work
+    let plan: ChosenPlan
+    let step: Step
+
+    var decision: Decision { self.work.decision }
+    var delivery: Delivery { self.work.delivery }
+}
+
+/// An attempt that is on record and may be on the wire.
+struct OpenedAttempt: Sendable {
+    let number: Int
+    let channel: ChannelKind
+    let provider: String
+    let addressKey: [UInt8]
+    let openedAt: Timestamp
+}

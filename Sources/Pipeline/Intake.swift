@@ -1,0 +1,142 @@
+/// The door for decisions, whichever way they come: decodes, validates, and makes them the ledger's.
+package import DeliveryModel
+package import Logging
+
+package struct Intake: DecisionIntake {
+    let ledger: any DeliveryLedger
+    let queue: any DecisionQueue
+    let clock: any WallClock
+    /// Into how many shards users are divided.
+    package let shards: Int
+    let meters: FleetMeters
+    let logger: Logger
+
+    package init(
+        ledger: any DeliveryLedger, queue: any DecisionQueue, clock: any WallClock, shards: Int, meters: FleetMeters,
+        logger: Logger
+    ) {
+        self.ledger = ledger
+        self.queue = queue
+        self.clock = clock
+        self.shards = shards
+        self.meters = meters
+        self.logger = logger
+    }
+
+    /// What became of a stream entry.
+    enum StreamAnswer {
+        /// Accepted, due, and held by this lease.
+        case leased(Decision, Delivery)
+        /// Accepted; due later.
+        case resting(Delivery)
+        /// The same entry was accepted before.
+        case known(id: String)
+        case elsewhere(shard: Int)
+        case rejected([Rejection], id: String?)
+    }
+
+    /// Takes a decision from a stream entry.
+    func take(_ body: [UInt8], from lease: Lease, leaseName: String) async throws(LedgerError) -> StreamAnswer {
+        let decision: Decision
+        do throws(DecisionRejections) {
+            decision = try Decision.decode(body)
+        } catch {
+            self.meters.rejected(error.all, source: "stream")
+            return .rejected(error.all, id: error.id)
+        }
+        let shard = Shard.of(userID: decision.user.id, count: self.shards)
+        guard shard == lease.shard else {
+            self.meters.forwarded()
+            return .elsewhere(shard: shard)
+        }
+        let due = self.due(decision)
+        let isDue = due <= self.clock.now()
+        let arrival = Arrival(
+            decision: decision, body: body, shard: shard, source: lease.source, dueAt: due, lease: isDue ? leaseName : nil)
+        switch try await self.ledger.accept(arrival) {
+        case .accepted(let delivery):
+            self.meters.accepted(source: "stream")
+            guard isDue else { return .resting(delivery) }
+            return .leased(decision, delivery)
+        case .known:
+            return .known(id: decision.id)
+        case .duplicate(let isSameText):
+            self.meters.duplicate(source: "stream")
+            return .rejected([Self.duplicate(decision.id, isSameText)], id: decision.id)
+        }
+    }
+
+    package func post(_ texts: [[UInt8]], source: String) async throws(LedgerError) -> [PostAnswer] {
+        let answers = await withTaskGroup(of: (Int, Result<(PostAnswer, ScheduledWork?), LedgerError>).self) { group in
+            for (index, text) in texts.enumerated() {
+                group.addTask {
+                    do throws(LedgerError) {
+                        return (index, .success(try await self.post(text, source: "\(source)/\(index)")))
+                    } catch {
+                        return (index, .failure(error))
+                    }
+                }
+            }
+            return await group.reduce(into: [Int: Result<(PostAnswer, ScheduledWork?), LedgerError>]()) {
+                $0[$1.0] = $1.1
+            }
+        }
+        var results: [PostAnswer] = []
+        var work: [ScheduledWork] = []
+        for index in texts.indices {
+            guard let (answer, item) = try answers[index]?.get() else { continue }
+            results.append(answer)
+            if let item { work.append(item) }
+        }
+        do throws(QueueError) {
+            try await self.queue.schedule(work)
+        } catch {
+            // Accepted is accepted: recovery finds in the ledger what could not be scheduled now.
+            self.logger.notice("accepted decisions could not be scheduled yet", metadata: ["detail": "\(error.detail)"])
+        }
+        return results
+    }
+
+    private func post(
+        _ text: [UInt8], source: String
+    ) async throws(LedgerError) -> (answer: PostAnswer, work: ScheduledWork?) {
+        let decision: Decision
+        do throws(DecisionRejections) {
+            decision = try Decision.decode(text)
+        } catch {
+            self.meters.rejected(error.all, source: "http")
+            return (.rejected(error.all, id: error.id), nil)
+        }
+        let shard = Shard.of(userID: decision.user.id, count: self.shards)
+        let due = self.due(decision)
+        let arrival = Arrival(decision: decision, body: text, shard: shard, source: source, dueAt: due, lease: nil)
+        let work = ScheduledWork(id: decision.id, shard: shard, dueAt: due)
+        switch try await self.ledger.accept(arrival) {
+        case .accepted:
+            self.meters.accepted(source: "http")
+            return (.accepted(id: decision.id), work)
+        case .known:
+            return (.accepted(id: decision.id), work)
+        case .duplicate(let isSameText):
+            self.meters.duplicate(source: "http")
+            return (.duplicate(id: decision.id, isSameText: isSameText), nil)
+        }
+    }
+
+    /// Due later only by more than a moment: what is due now is carried out under the lease it came with.
+    private func due(_ decision: Decision) -> Timestamp {
+        let answer = DueTime.of(decision, now: self.clock.now())
+        if answer.isZoneGuessed {
+            self.logger.info("no usable time zone: UTC is used", metadata: ["decision.id": "\(decision.id)"])
+        }
+        return answer.dueAt
+    }
+
+    private static func duplicate(_ id: String, _ isSameText: Bool) -> Rejection {
+        Rejection(
+            .duplicate, pointer: "/id",
+            detail: isSameText
+                ? "A decision with this id was accepted before, with the same text: nothing is to be done."
+                : "A decision with this id was accepted before, with another text: give the new one an id of its own.")
+    }
+}

@@ -1,0 +1,80 @@
+package import DeliveryModel
+
+/// What follows from an outcome. Pure: the same question always has the same answer.
+package struct RetryPolicy: Sendable, Equatable {
+    /// The ceiling of the first backoff; it doubles with each attempt.
+    package var base: Milliseconds
+    /// No backoff is longer.
+    package var longest: Milliseconds
+    /// The most attempts at one step.
+    package var attemptsMax: Int
+
+    package init(base: Milliseconds = .seconds(30), longest: Milliseconds = .seconds(3600), attemptsMax: Int = 5) {
+        self.base = base
+        self.longest = longest
+        self.attemptsMax = attemptsMax
+    }
+
+    /// What is to be done after an attempt at `step` of `plan`.
+    ///
+    /// - Parameters:
+    ///   - attempt: Number of this attempt at this step, from 1.
+    ///   - jitter: Uniform in [0, 1): full jitter, so that a crowd of retries does not come back as a crowd.
+    package func next(
+        after outcome: Outcome, attempt: Int, of decision: Decision, plan: [Step], at step: Int, hasSent: Bool,
+        now: Timestamp, jitter: Double
+    ) -> NextMove {
+        switch outcome.verdict {
+        case .accepted:
+            return self.afterSending(decision, plan: plan, at: step, now: now)
+        case .rejected:
+            return self.afterFailing(decision, plan: plan, at: step, hasSent: hasSent, now: now, reason: outcome.reason)
+        case .unknown where !Self.mayRepeat(decision, plan: plan, at: step):
+            return .settle(.unknown, reason: outcome.reason)
+        case .deferred, .unknown:
+            guard attempt < self.attemptsMax else {
+                if outcome.verdict == .unknown { return .settle(.unknown, reason: outcome.reason) }
+                return self.afterFailing(
+                    decision, plan: plan, at: step, hasSent: hasSent, now: now, reason: outcome.reason)
+            }
+            let due = now.advanced(by: self.backoff(attempt: attempt, askedFor: outcome.retryAfter, jitter: jitter))
+            if let expiry = decision.expiresAt, due >= expiry {
+                return .settle(hasSent ? .sent : .expired, reason: "expired.before_retry")
+            }
+            return .rest(until: due, step: step, reason: outcome.reason)
+        }
+    }
+
+    /// What is to be done when `step` cannot be carried out at all.
+    package func afterFailing(
+        _ decision: Decision, plan: [Step], at step: Int, hasSent: Bool, now: Timestamp, reason: String,
+        state: TerminalState = .failed
+    ) -> NextMove {
+        guard step + 1 < plan.count else { return .settle(hasSent ? .sent : state, reason: reason) }
+        return .rest(until: now, step: step + 1, reason: reason)
+    }
+
+    /// At least what the provider asked for; otherwise full jitter under a doubling ceiling.
+    package func backoff(attempt: Int, askedFor: Milliseconds?, jitter: Double) -> Milliseconds {
+        let doublings = min(max(attempt - 1, 0), 20)
+        let ceiling = min(self.longest.count, self.base.count << doublings)
+        let drawn = Int64(Double(max(ceiling, 1)) * min(max(jitter, 0), 1))
+        let asked = min(max(askedFor?.count ?? 0, 0), 24 * 3_600_000)
+        return Milliseconds(asked + drawn)
+    }
+
+    private func afterSending(_ decision: Decision, plan: [Step], at step: Int, now: Timestamp) -> NextMove {
+        guard step + 1 < plan.count, plan[step].until != nil, let within = plan[step].within else {
+            return .settle(.sent, reason: "accepted")
+        }
+        let due = now.advanced(by: within)
+        if let expiry = decision.expiresAt, due >= expiry { return .settle(.sent, reason: "accepted.no_time_for_next_step") }
+        return .rest(until: due, step: step + 1, reason: "goal.waiting")
+    }
+
+    /// Marketing is never repeated; a transactional email may be, since its Message-ID stays the same.
+    private static func mayRepeat(_ decision: Decision, plan: [Step], at step: Int) -> Bool {
+        guard decision.messageClass == .transactional, plan.indices.contains(step) else { return false }
+        return plan[step].channel == .email
+    }
+}

@@ -1,0 +1,140 @@
+package import DeliveryModel
+import Logging
+import RedisClient
+import ThreadBridge
+
+/// Reading, taking over and keeping entries.
+extension StreamQueue {
+    package func lease(upTo count: Int) async throws(QueueError) -> [Lease] {
+        guard count > 0 else { return [] }
+        let buffered = self.takeBuffered(count)
+        guard buffered.isEmpty else { return buffered }
+        try await self.layOutOnce()
+        // COUNT holds for each stream: what comes beyond `count` waits here, leased, for the next call.
+        let perStream = max(8, count / 4)
+        var read: RedisCommand
+        let streams = (0..<self.settings.shards).map(Keys.work) + (0..<self.settings.shards).map(Keys.decisions)
+        read = RedisCommand("XREADGROUP", "GROUP", Keys.group, self.settings.consumer, "COUNT", Int64(perStream))
+        read.append("BLOCK")
+        read.append(self.settings.readWait.count)
+        read.append("STREAMS")
+        for stream in streams { read.append(stream) }
+        for _ in streams { read.append(">") }
+        let reply = try await self.reader.queueSend(read)
+        if case .error(let message) = reply, message.hasPrefix("NOGROUP") {
+            // Redis was emptied under us: make the streams again; the ledger brings back what was accepted.
+            self.logger.warning("the streams are gone: they are made again")
+            self.isLaidOut.withLock { $0 = false }
+            return []
+        }
+        try reply.orThrow()
+        var leases: [Lease] = []
+        for stream in reply.array ?? [] {
+            guard let pair = stream.array, pair.count == 2, let name = pair[0].text else { continue }
+            for entry in pair[1].array ?? [] {
+                if let lease = Self.lease(from: entry, stream: name) { leases.append(lease) }
+            }
+        }
+        guard leases.count > count else { return leases }
+        let rest = Array(leases[count...])
+        self.buffer.withLock { $0 += rest }
+        return Array(leases[..<count])
+    }
+
+    package func reclaim(upTo count: Int) async throws(QueueError) -> Int {
+        try await self.layOutOnce()
+        let streams = (0..<self.settings.shards).flatMap { [Keys.work($0), Keys.decisions($0)] }
+        let commands = streams.map { stream in
+            RedisCommand(
+                "XAUTOCLAIM", stream, Keys.group, self.settings.consumer, self.settings.lease.count, "0-0", "COUNT",
+                Int64(max(1, count / 8)))
+        }
+        let replies = try await self.redis.queuePipeline(commands)
+        var leases: [Lease] = []
+        for (stream, reply) in zip(streams, replies) {
+            if case .error(let message) = reply, message.hasPrefix("NOGROUP") { continue }
+            try reply.orThrow()
+            guard let parts = reply.array, parts.count >= 2 else { continue }
+            for entry in parts[1].array ?? [] {
+                if let lease = Self.lease(from: entry, stream: stream) { leases.append(lease) }
+            }
+        }
+        let taken = leases
+        self.buffer.withLock { $0 += taken }
+        return taken.count
+    }
+
+    package func extend(_ leases: [Lease]) async throws(QueueError) {
+        let entries = Dictionary(grouping: leases, by: \.stream)
+        let commands = entries.map { stream, leases in
+            var command = RedisCommand("XCLAIM", stream, Keys.group, self.settings.consumer, Int64(0))
+            for lease in leases { command.append(lease.entry) }
+            command.append("JUSTID")
+            return command
+        }
+        for reply in try await self.redis.queuePipeline(commands) { try reply.orThrow() }
+    }
+
+    /// Gives back what was read and never begun, so that another worker may have it at once.
+    package func handBack() async throws(QueueError) {
+        let leases = self.takeBuffered(.max)
+        let commands = leases.map { lease in
+            RedisCommand(
+                "XCLAIM", lease.stream, Keys.group, self.settings.consumer, Int64(0), lease.entry, "IDLE",
+                self.settings.lease.count * 2, "JUSTID")
+        }
+        guard !commands.isEmpty else { return }
+        _ = try await self.redis.queuePipeline(commands)
+    }
+
+    private func takeBuffered(_ count: Int) -> [Lease] {
+        self.buffer.withLock { buffer in
+            let taken = Array(buffer.prefix(count))
+            buffer.removeFirst(taken.count)
+            return taken
+        }
+    }
+
+    /// Makes the streams and the consumer group, once for each life of this Redis.
+    private func layOutOnce() async throws(QueueError) {
+        guard !self.isLaidOut.withLock({ $0 }) else { return }
+        let streams = (0..<self.settings.shards).flatMap { [Keys.work($0), Keys.decisions($0)] }
+        let commands = streams.map { RedisCommand("XGROUP", "CREATE", $0, Keys.group, "0", "MKSTREAM") }
+        for reply in try await self.redis.queuePipeline(commands) {
+            if case .error(let message) = reply, !message.hasPrefix("BUSYGROUP") { throw QueueError(.broken, message) }
+        }
+        self.isLaidOut.withLock { $0 = true }
+    }
+
+    private static func lease(from entry: RedisValue, stream: String) -> Lease? {
+        guard let pair = entry.array, pair.count == 2, let id = pair[0].text else { return nil }
+        let fields = pair[1].array ?? []
+        let shard = stream.split(separator: "{").last?.split(separator: "}").first.flatMap { Int($0) } ?? 0
+        let milliseconds = id.split(separator: "-").first.flatMap { Int64($0) } ?? 0
+        var names: [String] = []
+        var decision: [UInt8]?
+        var delivery: String?
+        var origin: String?
+        for index in stride(from: 0, to: fields.count - 1, by: 2) {
+            let name = fields[index].text ?? "?"
+            names.append(name)
+            switch name {
+            case "decision": decision = fields[index + 1].bytes
+            case "id": delivery = fields[index + 1].text
+            case "origin": origin = fields[index + 1].text
+            default: break
+            }
+        }
+        let content: Lease.Content
+        if stream.hasSuffix(":work"), let delivery {
+            content = .delivery(id: delivery)
+        } else if let decision {
+            content = .decision(decision)
+        } else {
+            content = .malformed(fields: names)
+        }
+        return Lease(
+            shard: shard, stream: stream, entry: id, content: content, source: origin ?? "\(stream)/\(id)",
+            appendedAt: Timestamp(milliseconds: milliseconds))
+    }
+}

@@ -1,0 +1,180 @@
+// All simulators of one machine, started and stopped together, with the control API beside them.
+//
+// Everything listens on 127.0.0.1 only. Keys, certificates, the service account and the SMS account's token lie in
+// one folder, readable by its owner alone, and stay the same from start to start.
+
+import Foundation
+import ThreadBridge
+
+/// How a fleet of simulators is set up; port 0 takes a free one.
+package struct SimulatorFleetSettings: Sendable {
+    /// Made when it is missing; for keys, certificates and accounts.
+    package var folder: String
+    package var smtpPort = 0
+    package var smtpsPort = 0
+    package var smsPort = 0
+    package var pushPort = 0
+    package var controlPort = 0
+    /// How many messages each simulator keeps for inspection.
+    package var messagesMax = 2_000
+    /// False counts only, for load.
+    package var keepsMessages = true
+    /// For SMS and push, until others are set; mail begins without faults and takes the seed.
+    package var faults = SimulatorFaults()
+    /// How long the magic recipients hang that ask for it; milliseconds.
+    package var stallMilliseconds = 30_000.0
+    /// How long access tokens for push live, in seconds.
+    package var tokenLifetime: Int64 = 3600
+    package var project = "martlet-simulated"
+
+    package init(folder: String) {
+        self.folder = folder
+    }
+}
+
+/// Running simulators of two SMTP servers, an SMS provider and a push provider.
+package final class SimulatorFleet: Sendable {
+    package let certificates: SimulatedCertificates
+    /// Offers STARTTLS.
+    package let smtp: SMTPSimulator
+    /// Speaks TLS from the first byte.
+    package let smtps: SMTPSimulator
+    package let sms: SMSSimulator
+    package let push: PushSimulator
+    /// Where the inbox page and the control API are.
+    package let controlURL: String
+    /// The variables with which the shipped provider files reach these simulators. Holds a secret: the SMS token.
+    package let environment: [String: String]
+
+    private let simulators: [any Inspectable]
+    private let control: SimulatedHTTPServer
+
+    /// Starts all; on failure none is left running.
+    ///
+    /// - Throws: ``SimulatorError``, or the system's error when a port is taken.
+    package static func start(_ settings: SimulatorFleetSettings) async throws -> SimulatorFleet {
+        let certificates = try SimulatedCertificates.prepare(in: settings.folder)
+        let account = try SMSAccount.prepare(in: settings.folder)
+        let started = Protected<[any Inspectable]>([])
+        do {
+            return try await Self.start(settings, certificates, account) { simulator in
+                started.withLock { $0.append(simulator) }
+            }
+        } catch {
+            for simulator in started.withLock({ $0 }) { await simulator.stop() }
+            throw error
+        }
+    }
+
+    private static func start(
+        _ settings: SimulatorFleetSettings, _ certificates: SimulatedCertificates, _ account: SMSAccount,
+        started: (any Inspectable) -> Void
+    ) async throws -> SimulatorFleet {
+        var smsSettings = SMSSimulatorSettings(accountSID: account.sid, authToken: account.token)
+        smsSettings.port = settings.smsPort
+        smsSettings.messagesMax = settings.messagesMax
+        smsSettings.keepsMessages = settings.keepsMessages
+        smsSettings.stallMilliseconds = settings.stallMilliseconds
+        smsSettings.faults = settings.faults
+        let sms = try await SMSSimulator.start(smsSettings, tls: try certificates.tlsConfiguration())
+        started(sms)
+
+        let email = "martlet@\(settings.project).iam.gserviceaccount.com"
+        var pushSettings = PushSimulatorSettings(project: settings.project, clientEmail: email)
+        pushSettings.port = settings.pushPort
+        pushSettings.messagesMax = settings.messagesMax
+        pushSettings.keepsMessages = settings.keepsMessages
+        pushSettings.stallMilliseconds = settings.stallMilliseconds
+        pushSettings.tokenLifetime = settings.tokenLifetime
+        pushSettings.faults = settings.faults
+        let push = try await PushSimulator.start(pushSettings, certificates: certificates)
+        started(push)
+        let serviceAccount = try certificates.writeServiceAccount(
+            project: settings.project, email: email, tokenURI: push.tokenURI)
+
+        let smtp = try await Self.startMail("smtp", .startTLS, port: settings.smtpPort, settings, certificates)
+        started(smtp)
+        let smtps = try await Self.startMail("smtps", .implicitTLS, port: settings.smtpsPort, settings, certificates)
+        started(smtps)
+        let simulators: [any Inspectable] = [smtp, smtps, sms, push]
+        let control = SimulatorControl(simulators)
+        let server = try await SimulatedHTTPServer.start(
+            port: settings.controlPort, tls: nil, dice: FaultDice(),
+            refuse: { status in SimulatorControl.problem(status, "The request cannot be taken.") },
+            note: { _ in }, handle: { request in .answer(control.answer(request)) })
+        return SimulatorFleet(
+            certificates: certificates, smtp: smtp.simulator, smtps: smtps.simulator, sms: sms, push: push,
+            simulators: simulators, control: server,
+            environment: [
+                "MARTLET_SMTP_HOST": "127.0.0.1",
+                "MARTLET_SMTP_PORT": String(smtp.simulator.port),
+                "MARTLET_SMTP_TRUST_FILE": certificates.trustFile,
+                "MARTLET_TWILIO_URL": sms.url,
+                "MARTLET_TWILIO_TRUST_FILE": certificates.trustFile,
+                "TWILIO_ACCOUNT_SID": account.sid,
+                "TWILIO_AUTH_TOKEN": account.token,
+                "MARTLET_FCM_URL": push.url,
+                "MARTLET_FCM_TRUST_FILE": certificates.trustFile,
+                "MARTLET_FCM_CREDENTIALS_FILE": serviceAccount,
+            ])
+    }
+
+    private static func startMail(
+        _ name: String, _ security: SMTPSimulatorSettings.Security, port: Int, _ settings: SimulatorFleetSettings,
+        _ certificates: SimulatedCertificates
+    ) async throws -> MailInspection {
+        var mail = SMTPSimulatorSettings()
+        mail.port = port
+        mail.security = security
+        mail.certificateFile = certificates.certificateFile
+        mail.keyFile = certificates.keyFile
+        mail.keepsMail = settings.keepsMessages
+        mail.keptMax = settings.messagesMax
+        mail.seed = settings.faults.seed
+        let simulator = SMTPSimulator(settings: mail)
+        try await simulator.start()
+        return MailInspection(name: name, simulator: simulator)
+    }
+
+    private init(
+        certificates: SimulatedCertificates, smtp: SMTPSimulator, smtps: SMTPSimulator, sms: SMSSimulator,
+        push: PushSimulator, simulators: [any Inspectable], control: SimulatedHTTPServer, environment: [String: String]
+    ) {
+        self.certificates = certificates
+        self.smtp = smtp
+        self.smtps = smtps
+        self.sms = sms
+        self.push = push
+        self.simulators = simulators
+        self.control = control
+        self.controlURL = "http://127.0.0.1:\(control.port)"
+        self.environment = environment
+    }
+
+    /// Ends all connections; returns when every port is free again.
+    package func stop() async {
+        await self.control.stop()
+        for simulator in self.simulators { await simulator.stop() }
+    }
+}
+
+/// The account of the SMS provider, kept in a file.
+private struct SMSAccount: Sendable {
+    let sid: String
+    let token: String
+
+    static func prepare(in folder: String) throws -> SMSAccount {
+        let path = folder + "/sms-account"
+        if let text = try? String(contentsOfFile: path, encoding: .utf8) {
+            let words = text.split(separator: "\n").map(String.init)
+            if words.count == 2, let sid = words.first, let token = words.last {
+                return SMSAccount(sid: sid, token: token)
+            }
+        }
+        var random = SystemRandomNumberGenerator()
+        let sid = "AC" + hexadecimal(random.next(), random.next())
+        let token = hexadecimal(random.next(), random.next())
+        try SimulatedCertificates.writePrivately(Array("\(sid)\n\(token)\n".utf8), to: path)
+        return SMSAccount(sid: sid, token: token)
+    }
+}

@@ -1,0 +1,75 @@
+/// Lets many callers act as if alone while the wire sees groups.
+///
+/// What is submitted while a commit is under way goes into the next one: at low load each item is committed at
+/// once, at high load the groups grow by themselves. No timer is involved.
+package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error>: Sendable {
+    private struct State {
+        var waiting: [(item: Item, reply: Reply<Answer, Failure>)] = []
+        var underWay = 0
+    }
+
+    private let state = Protected(State())
+    private let groupMax: Int
+    private let lanes: Int
+    private let commit: @Sendable ([Item]) async throws(Failure) -> [Answer]
+    private let shortAnswer: Failure
+
+    /// - Parameters:
+    ///   - groupMax: The most items in one commit.
+    ///   - lanes: The most commits under way at once.
+    ///   - shortAnswer: What callers get whose item was left without an answer.
+    ///   - commit: Commits a group and answers in the same order.
+    package init(
+        groupMax: Int = 512, lanes: Int = 1, shortAnswer: Failure,
+        commit: @escaping @Sendable ([Item]) async throws(Failure) -> [Answer]
+    ) {
+        self.groupMax = groupMax
+        self.lanes = lanes
+        self.shortAnswer = shortAnswer
+        self.commit = commit
+    }
+
+    /// Returns once the group that `item` fell into is committed.
+    ///
+    /// Not cancellable: what was submitted is committed, and the caller learns of it.
+    package func submit(_ item: Item) async throws(Failure) -> Answer {
+        let reply = Reply<Answer, Failure>()
+        let isLeader = self.state.withLock { state in
+            state.waiting.append((item, reply))
+            guard state.underWay < self.lanes else { return false }
+            state.underWay += 1
+            return true
+        }
+        if isLeader {
+            // A task of its own: the leader's caller waits for its own item only, and its cancellation
+            // must not take the group with it.
+            Task { await self.commitAllWaiting() }
+        }
+        return try await reply.value()
+    }
+
+    private func commitAllWaiting() async {
+        while let group = self.nextGroup() {
+            do throws(Failure) {
+                let answers = try await self.commit(group.map(\.item))
+                for (index, member) in group.enumerated() {
+                    member.reply.settle(index < answers.count ? .success(answers[index]) : .failure(self.shortAnswer))
+                }
+            } catch {
+                for member in group { member.reply.settle(.failure(error)) }
+            }
+        }
+    }
+
+    private func nextGroup() -> [(item: Item, reply: Reply<Answer, Failure>)]? {
+        self.state.withLock { state in
+            guard !state.waiting.isEmpty else {
+                state.underWay -= 1
+                return nil
+            }
+            let group = Array(state.waiting.prefix(self.groupMax))
+            state.waiting.removeFirst(group.count)
+            return group
+        }
+    }
+}
