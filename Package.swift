@@ -25,9 +25,9 @@ let hummingbirdHTTP2: Target.Dependency = .product(name: "HummingbirdHTTP2", pac
 let hummingbirdTLS: Target.Dependency = .product(name: "HummingbirdTLS", package: "hummingbird")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
-let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -48,7 +48,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
-        .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     ],
@@ -61,7 +60,7 @@ let package = Package(
         // Row 0. Foundations: know nothing of each other.
         .target(name: "DeliveryModel", swiftSettings: strict),
         .target(name: "ThreadBridge", swiftSettings: strict),
-        .target(name: "Telemetry", dependencies: [logging, coreMetrics], swiftSettings: strict),
+        .target(name: "Telemetry", dependencies: ["ThreadBridge", logging, coreMetrics], swiftSettings: strict),
 
         // Row 1. Drivers and pure decisions: no word of Redis keys, SQL or templates here.
         .target(name: "Learning", dependencies: ["DeliveryModel"], swiftSettings: strict),
@@ -75,6 +74,7 @@ let package = Package(
             name: "SMTPTransport", dependencies: ["ThreadBridge", logging, nioCore, nioPosix, nioSSL],
             swiftSettings: strict),
         .target(name: "LocalServers", swiftSettings: strict),
+        .target(name: "SettingsFile", dependencies: [yams], swiftSettings: strict),
 
         // Row 2. Adapters put a port of DeliveryModel on a driver; the pipeline sees ports only.
         .target(
@@ -86,7 +86,8 @@ let package = Package(
         .target(
             name: "Channels",
             dependencies: [
-                "DeliveryModel", "CurlTransport", "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, logging, mustache, yams,
+                "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, nioCore,
+                yams,
             ],
             swiftSettings: strict),
         .target(
@@ -104,12 +105,12 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers", "Pipeline",
-                "PostgresClient", "Queue", "RedisClient", "SMTPTransport", "Simulators", "Telemetry", "ThreadBridge",
-                arguments, lifecycle, logging, metrics, yams,
+                "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers", "MartletClient", "Pipeline",
+                "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMTPTransport", "Simulators", "Telemetry",
+                "ThreadBridge", arguments, crypto, lifecycle, logging, metrics, nioPosix, unixSignals,
             ],
             swiftSettings: strict),
-        .target(name: "MartletClient", dependencies: ["DeliveryModel", "RedisClient"], swiftSettings: strict),
+        .target(name: "MartletClient", dependencies: ["DeliveryModel", "RedisClient", logging, nioPosix], swiftSettings: strict),
 
         // Provider simulators: `martlet simulate`, and what the tests send to.
         .target(

@@ -9,7 +9,9 @@ package struct ChannelCatalog: Sendable {
     package let providers: [any Provider]
     package let templates: TemplateLibrary
 
-    /// Puts `configuration` on its transports. Opens nothing: connections come with the first message.
+    /// Puts `configuration` on its transports.
+    ///
+    /// Opens nothing: connections come with the first message.
     ///
     /// - Parameters:
     ///   - configuration: As ``ChannelConfiguration/load(providersFolder:environment:)`` gave it.

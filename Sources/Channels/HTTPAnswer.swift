@@ -6,9 +6,9 @@ import DeliveryModel
 enum HTTPAnswer {
     private static let retryAfterSecondsMax: Int64 = 7 * 24 * 3600
 
-    /// RFC 9110 §10.2.3: seconds or a date; nil when the header is absent or is neither. At most a week.
+    /// RFC 9110 §10.2.3: seconds or a date; nil when the header is absent or is neither.
     ///
-    /// - Parameter now: For a date in an answer that has no Date of its own.
+    /// At most a week. `now` is for a date in an answer that has no Date of its own.
     static func retryAfter(_ response: HTTPResponse, now: Timestamp) -> Milliseconds? {
         guard let value = response.header("retry-after") else { return nil }
         if let seconds = Int64(value), seconds >= 0 { return .seconds(min(seconds, self.retryAfterSecondsMax)) }

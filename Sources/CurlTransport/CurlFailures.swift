@@ -9,6 +9,8 @@ extension HTTPFailure {
         var kind = Self.kind(code)
         // libcurl uses the same code for a scheme that it cannot speak and for an answer that is not HTTP.
         if kind == .invalidRequest, mayHaveActed { kind = .protocolError }
+        // The connection that the request was written to is gone, and no new one could be made for a repetition.
+        if mayHaveActed, kind == .resolve || kind == .connect || kind == .tls { kind = .connectionLost }
         let general = unsafe curl_easy_strerror(code).map { unsafe String(cString: $0) } ?? "unknown"
         let quotes = kind == .invalidRequest || kind == .protocolError || text.isEmpty
         let detail = quotes ? general : text

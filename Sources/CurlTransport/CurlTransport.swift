@@ -1,9 +1,10 @@
 // HTTP to providers, over libcurl.
 //
-// Each thread drives one libcurl multi handle. A call of ``CurlTransport/perform(_:)`` checks the request, puts
-// it into a thread's queue and waits; the thread starts everything in its queue at once, lets libcurl work, and
-// hands all finished transfers over in one go, so that neither side wakes the other for each request. HTTP/2
-// requests to one host share a connection per thread; connections are kept and used again.
+// Each thread drives one libcurl multi handle; HTTP/2 has threads of its own, because it wants few connections
+// with many requests on each, where HTTP/1.1 wants many. A call of ``CurlTransport/perform(_:)`` checks the
+// request, puts it into a thread's queue and waits; the thread starts everything in its queue at once, lets
+// libcurl work, and hands all finished transfers over in one go, so that neither side wakes the other for each
+// request. Connections are kept and used again.
 //
 // The server's certificate is always verified, redirects are not followed, cookies, netrc and (unless asked
 // for) the environment's proxies are ignored. A request that may not be repeated blindly (POST, PATCH and what
@@ -16,26 +17,35 @@ import ThreadBridge
 /// Sends HTTP requests, from any task, many at a time.
 package final class CurlTransport: Sendable {
     private let loops: [TransferLoop]
+    private let http2Loops: [TransferLoop]
     private let next = Atomic<Int>(0)
 
     /// Starts the threads.
     ///
     /// - Parameters:
-    ///   - threads: At least 1; a second one pays off when TLS fills a core.
+    ///   - threads: At least 1, for each of HTTP/1.1 and HTTP/2; a second one pays off when TLS fills a core.
     ///   - logger: Hears of the transport's own troubles, never of a request's content.
     ///   - maxHostConnections: The most connections to one host and port, for each thread; requests beyond wait
     ///     within their time limit.
+    ///   - maxHTTP2Connections: The same for requests that prefer HTTP/2. A server mostly takes 100 requests at a
+    ///     time on each.
     ///   - openMax: The most requests at a time, for each thread; one more fails with `.unavailable`.
     ///   - usesEnvironmentProxy: Whether `https_proxy`, `no_proxy` and their kin are obeyed.
     package init(
         threads: Int = 1, logger: Logger = Logger(label: "martlet.http"), maxHostConnections: Int = 64,
-        openMax: Int = 10_000, usesEnvironmentProxy: Bool = false
+        maxHTTP2Connections: Int = 4, openMax: Int = 10_000, usesEnvironmentProxy: Bool = false
     ) {
-        precondition(threads > 0 && maxHostConnections > 0 && openMax > 0, "counts are at least 1")
+        precondition(min(threads, maxHostConnections, maxHTTP2Connections, openMax) > 0, "counts are at least 1")
         precondition(curlIsReady, "libcurl could not be initialised")
-        let settings = TransferSettings(
-            maxHostConnections: maxHostConnections, openMax: openMax, usesEnvironmentProxy: usesEnvironmentProxy)
-        self.loops = (0..<threads).map { TransferLoop(number: $0, settings: settings, logger: logger) }
+        func loops(_ name: String, maxHostConnections: Int) -> [TransferLoop] {
+            let settings = TransferSettings(
+                maxHostConnections: maxHostConnections, openMax: openMax, usesEnvironmentProxy: usesEnvironmentProxy)
+            return (0..<threads).map {
+                TransferLoop(name: "\(name)-\($0 % 1000)", settings: settings, logger: logger)
+            }
+        }
+        self.loops = loops("curl", maxHostConnections: maxHostConnections)
+        self.http2Loops = loops("curl-h2", maxHostConnections: maxHTTP2Connections)
     }
 
     /// Sends a request and returns the server's answer, whatever its status.
@@ -48,7 +58,8 @@ package final class CurlTransport: Sendable {
         guard !Task.isCancelled else { throw .cancelled(mayHaveActed: false) }
         let transfer = Transfer(request)
         let turn = self.next.wrappingAdd(1, ordering: .relaxed).oldValue
-        let queue = self.loops[Int(UInt(bitPattern: turn) % UInt(self.loops.count))].queue
+        let loops = request.prefersHTTP2 ? self.http2Loops : self.loops
+        let queue = loops[Int(UInt(bitPattern: turn) % UInt(loops.count))].queue
         try queue.start(transfer)
         let result: Result<HTTPResponse, HTTPFailure> = await withTaskCancellationHandler {
             do throws(HTTPFailure) {
@@ -65,21 +76,23 @@ package final class CurlTransport: Sendable {
 
     /// What the transport has done so far.
     package var counts: TransportCounts {
-        self.loops.reduce(into: TransportCounts()) { $0.add($1.queue.counts) }
+        self.allLoops.reduce(into: TransportCounts()) { $0.add($1.queue.counts) }
     }
 
     /// Fails what is open with `.unavailable`, closes all connections and joins the threads.
     ///
     /// Afterwards no thread or socket of the transport is left. May be called more than once.
     package func shutdown() async {
-        for loop in self.loops { loop.queue.close() }
-        for loop in self.loops { await loop.ended() }
-        for loop in self.loops { loop.joinOnce() }
+        for loop in self.allLoops { loop.queue.close() }
+        for loop in self.allLoops { await loop.ended() }
+        for loop in self.allLoops { loop.joinOnce() }
     }
 
+    private var allLoops: [TransferLoop] { self.loops + self.http2Loops }
+
     deinit {
-        for loop in self.loops { loop.queue.close() }
-        for loop in self.loops { loop.joinOnce() }
+        for loop in self.allLoops { loop.queue.close() }
+        for loop in self.allLoops { loop.joinOnce() }
     }
 }
 

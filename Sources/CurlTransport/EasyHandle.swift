@@ -12,8 +12,10 @@ import Glibc
 
     let raw: UnsafeMutableRawPointer
     var answer = AnswerCollector(bodyBytesMax: 0)
+    /// When the transfer's time is over.
+    var deadline = ContinuousClock.now
     private let usesEnvironmentProxy: Bool
-    /// Null when libcurl has no bundle of authorities of its own to fall back on.
+    /// Whether the bundle of authorities that libcurl was built for is there to be read.
     private let hasSystemBundle: Bool
     private let errorText: UnsafeMutableBufferPointer<CChar>
     private var headerList: UnsafeMutablePointer<curl_slist>?
@@ -50,7 +52,7 @@ import Glibc
         return unsafe Unmanaged<EasyHandle>.fromOpaque(context).takeUnretainedValue()
     }
 
-    /// Makes the handle ready to be added to a multi handle. Returns false when there is no memory.
+    /// Makes a new or cleared handle ready to be added to a multi handle. Returns false when there is no memory.
     func prepare(_ transfer: Transfer) -> Bool {
         let request = transfer.request
         self.transfer = transfer
@@ -58,7 +60,6 @@ import Glibc
         self.hasWrittenBefore = false
         self.repeatWasRefused = false
         unsafe self.errorText.initialize(repeating: 0)
-        unsafe curl_easy_reset(self.raw)
         self.setCallbacks()
         self.setPolicy()
         self.setLimits(request)
@@ -119,6 +120,9 @@ extension EasyHandle {
         guard let transfer = self.transfer, transfer.hasBegun else { return false }
         return self.hasWrittenBefore || self.hasWritten
     }
+
+    /// Whether the transfer has, or had, a connection to be written to.
+    var hasBegun: Bool { self.transfer?.hasBegun ?? false }
 
     /// How many connections were made for the transfer; 0 when one was used again.
     var connectionsMade: Int { self.info(CURLINFO_NUM_CONNECTS) ?? 0 }

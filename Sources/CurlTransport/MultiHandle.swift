@@ -12,7 +12,10 @@ let curlIsReady: Bool = ccurl_global_init() == CURLE_OK
         unsafe self.raw = raw
         self.set(CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX)
         self.set(CURLMOPT_MAX_HOST_CONNECTIONS, maxHostConnections)
-        self.set(CURLMOPT_MAXCONNECTS, max(64, maxHostConnections))
+        // Beyond this libcurl 7.88 opens a connection for each waiting request, so leave the limit to the server.
+        self.set(CURLMOPT_MAX_CONCURRENT_STREAMS, 1000)
+        // Idle connections beyond are closed, which costs a handshake; each holds some 50 KiB.
+        self.set(CURLMOPT_MAXCONNECTS, max(512, maxHostConnections))
     }
 
     deinit {

@@ -18,13 +18,14 @@ final class TransferLoop: Sendable {
     private let ending: Ending
     private let thread: Protected<IOThread?>
 
-    init(number: Int, settings: TransferSettings, logger: Logger) {
+    /// - Parameter name: The thread's, at most 15 bytes.
+    init(name: String, settings: TransferSettings, logger: Logger) {
         let queue = TransferQueue(openMax: settings.openMax)
         let ending = Ending()
         self.queue = queue
         self.ending = ending
         self.thread = Protected(
-            IOThread(name: "curl-\(number % 1000)") {
+            IOThread(name: name) {
                 var carrier = TransferCarrier(queue: queue, settings: settings, logger: logger)
                 carrier.run()
                 ending.announce()
@@ -73,7 +74,7 @@ private final class Ending: Sendable {
 /// The thread as seen from inside; lives and dies on it.
 private struct TransferCarrier {
     /// Bounds what a lost wake-up can cost; libcurl's own timers cut it short.
-    private static let napMilliseconds: Int32 = 1000
+    private static let napMillisecondsMax = 1000
     /// A burst's handles are not all kept: each holds some 5 KiB.
     private static let spareMax = 512
 
@@ -84,6 +85,8 @@ private struct TransferCarrier {
     private var spare: [EasyHandle] = []
     private var finished: [(transfer: Transfer, result: Result<HTTPResponse, HTTPFailure>)] = []
     private var connections = 0
+    /// No transfer's time is over before this.
+    private var nextDeadline: ContinuousClock.Instant?
 
     init(queue: TransferQueue, settings: TransferSettings, logger: Logger) {
         self.queue = queue
@@ -105,18 +108,20 @@ private struct TransferCarrier {
     private mutating func run(_ multi: borrowing MultiHandle) -> Bool {
         while true {
             let (commands, isClosed) = self.queue.takeAll()
+            let now = ContinuousClock.now
             for command in commands {
                 switch command {
-                case .start(let transfer): self.start(transfer, on: multi)
+                case .start(let transfer): self.start(transfer, at: now, on: multi)
                 case .cancel(let transfer): self.drop(transfer, from: multi)
                 }
             }
             if isClosed { return true }
             var code = multi.perform()
             self.collect(from: multi)
+            self.expire(at: now, on: multi)
             self.handOver()
             if code == CURLM_OK, self.queue.mayNap(on: multi.address) {
-                code = multi.poll(Self.napMilliseconds)
+                code = multi.poll(self.napMilliseconds())
                 self.queue.awake()
             }
             guard code == CURLM_OK else {
@@ -127,7 +132,9 @@ private struct TransferCarrier {
         }
     }
 
-    private mutating func start(_ transfer: Transfer, on multi: borrowing MultiHandle) {
+    private mutating func start(
+        _ transfer: Transfer, at now: ContinuousClock.Instant, on multi: borrowing MultiHandle
+    ) {
         let handle = self.spare.popLast() ?? EasyHandle(usesEnvironmentProxy: self.settings.usesEnvironmentProxy)
         guard let handle, handle.prepare(transfer) else {
             let failure = HTTPFailure(.unavailable, mayHaveActed: false, detail: "libcurl is out of memory.")
@@ -135,7 +142,29 @@ private struct TransferCarrier {
             return
         }
         self.open[ObjectIdentifier(transfer)] = handle
+        handle.deadline = now + .milliseconds(transfer.request.timeoutMilliseconds)
+        self.nextDeadline = min(handle.deadline, self.nextDeadline ?? handle.deadline)
         multi.add(handle)
+    }
+
+    /// Ends the transfers that waited for a connection until their time was over: libcurl 7.88 forgets the time
+    /// limit of those. Looks at all transfers, but only when the earliest deadline known has come.
+    private mutating func expire(at now: ContinuousClock.Instant, on multi: borrowing MultiHandle) {
+        guard let nextDeadline, nextDeadline <= now else { return }
+        let waiting = self.open.values.filter { !$0.hasBegun }
+        for handle in waiting where handle.deadline <= now {
+            let failure = HTTPFailure(
+                .timeout, mayHaveActed: handle.mayHaveActed, detail: "The time was over before a connection was free.")
+            self.finish(handle, .failure(failure), on: multi)
+        }
+        self.nextDeadline = waiting.lazy.map(\.deadline).filter { $0 > now }.min()
+    }
+
+    /// How long the thread may sleep unless something happens; rounded up, so that it does not wake in vain.
+    private func napMilliseconds() -> Int32 {
+        guard let nextDeadline else { return Int32(Self.napMillisecondsMax) }
+        let left = (nextDeadline - ContinuousClock.now) / .milliseconds(1)
+        return Int32(max(0, min(left.rounded(.up), Double(Self.napMillisecondsMax))))
     }
 
     /// The waiting task has already been told.

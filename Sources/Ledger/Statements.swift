@@ -11,6 +11,7 @@ enum Statements {
     static let cancel = statement("cancel", PackageResources.cancel_sql)
     static let look = statement("look", PackageResources.look_sql)
     static let balance = statement("balance", PackageResources.balance_sql)
+    static let report = statement("report", PackageResources.report_sql)
     static let story = statement("story", PackageResources.story_sql)
     static let storyAttempts = statement("story_attempts", PackageResources.story_attempts_sql)
     static let storyEvents = statement("story_events", PackageResources.story_events_sql)

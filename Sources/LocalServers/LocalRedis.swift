@@ -22,7 +22,8 @@ package final class LocalRedis: Sendable {
             throw LocalServerError("redis-server is not installed: apt-get install redis-server, or set MARTLET_REDIS_URL")
         }
         let files = FileManager.default
-        try files.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try runToEnd(["chmod", "700", folder])
         let port = try port.flatMap { LoopbackPort.isFree($0) ? $0 : nil } ?? LoopbackPort.free()
         let password = try Self.password(in: folder)
         // The password goes into a file of mode 0600: command lines are public.

@@ -64,11 +64,7 @@ extension FixedWidthInteger {
 
 extension [UInt8] {
     mutating func append<Integer: FixedWidthInteger>(bigEndian integer: Integer) {
-        var shift = Integer.bitWidth - 8
-        while shift >= 0 {
-            self.append(UInt8(truncatingIfNeeded: integer >> Integer(shift)))
-            shift -= 8
-        }
+        unsafe Swift.withUnsafeBytes(of: integer.bigEndian) { unsafe self.append(contentsOf: $0) }
     }
 
     /// Overwrites four bytes; the caller has put them there before.

@@ -1,5 +1,5 @@
-// The one owner of a PGconn. Nothing blocks without a limit: libpq is used in its non-blocking mode, and every wait is a
-// `poll` of ours that gives up when the server has been silent for too long.
+// The one owner of a PGconn. Nothing blocks without a limit: libpq is used in its non-blocking mode, and every wait
+// is a `poll` of ours that gives up when the server has been silent for too long.
 import CPostgres
 import Glibc
 
@@ -59,7 +59,9 @@ import Glibc
 
     /// TLS is asked for where the connection string says nothing, so say how to do without.
     private static func withHint(_ message: String) -> String {
-        guard message.contains("does not support SSL") || message.contains("root certificate file") else { return message }
+        guard message.contains("does not support SSL") || message.contains("root certificate file") else {
+            return message
+        }
         return message + " (to connect without TLS, say sslmode=disable in the connection string)"
     }
 }
@@ -79,9 +81,13 @@ extension Link {
     /// left an end of file to read.
     mutating func isAlive() -> Bool {
         guard !self.isBroken, unsafe PQstatus(self.raw) == CONNECTION_OK else { return false }
-        var descriptor = unsafe pollfd(fd: PQsocket(self.raw), events: Int16(POLLIN), revents: 0)
-        guard unsafe poll(&descriptor, 1, 0) > 0 else { return true }
-        return unsafe PQconsumeInput(self.raw) == 1 && PQstatus(self.raw) == CONNECTION_OK
+        // The server's parting words come before the end of file; a few rounds read both.
+        for _ in 0..<8 {
+            var descriptor = unsafe pollfd(fd: PQsocket(self.raw), events: Int16(POLLIN), revents: 0)
+            guard unsafe poll(&descriptor, 1, 0) > 0 else { return true }
+            guard unsafe PQconsumeInput(self.raw) == 1, unsafe PQstatus(self.raw) == CONNECTION_OK else { return false }
+        }
+        return true
     }
 
     /// Marks the connection as unusable and makes the error that says why.
@@ -171,7 +177,8 @@ extension Link {
     static func checkSize(_ parameters: [PostgresParameter]) throws(PostgresError) {
         let total = parameters.reduce(0) { $0 + ($1.bytes?.count ?? 0) }
         guard total < 1 << 30 else {
-            throw PostgresError(.encoding, detail: "\(total) bytes of parameters are beyond PostgreSQL's limit of 1 GiB")
+            throw PostgresError(
+                .encoding, detail: "\(total) bytes of parameters are beyond PostgreSQL's limit of 1 GiB")
         }
     }
 

@@ -162,7 +162,8 @@ extension PoolCore {
         return mail.isClosed ? .stop : nil
     }
 
-    /// Returns false when the pool was shut down. A nudge says that another connection has succeeded or broken: worth a try.
+    /// Returns false when the pool was shut down. A nudge says that another connection has succeeded or broken: worth
+    /// a try.
     private func pause(_ link: Int, _ limit: Duration, isEndedByNudge: Bool) -> Bool {
         _ = self.mailboxes[link].wait(upTo: limit) { mail -> Bool? in
             if mail.isClosed { return true }
@@ -195,8 +196,8 @@ extension PoolCore {
 
     private func failed(_ link: Int, _ error: PostgresError) {
         let refused = self.state.withLock { $0.failed(link, error) }
-        for work in refused { work.refuse(error) }
         self.announce()
+        for work in refused { work.refuse(error) }
     }
 
     private func nudge(butNot link: Int) {
@@ -206,7 +207,8 @@ extension PoolCore {
         }
     }
 
-    /// Tells changes one at a time and in order, outside of the state's lock: the hook may take its time or ask the pool.
+    /// Tells changes one at a time and in order, outside of the state's lock: the hook may take its time or ask the
+    /// pool.
     private func announce() {
         while true {
             let mayTell = self.announcing.withLock { isTelling in
@@ -232,8 +234,8 @@ extension PoolCore {
     }
 }
 
-/// Pauses between attempts: they double from 50 ms to 5 s, each shortened at random by up to a half, so that a fleet does
-/// not come back in step.
+/// Pauses between attempts: they double from 50 ms to 5 s, each shortened at random by up to a half, so that a fleet
+/// does not come back in step.
 struct Backoff {
     private static let shortest = Duration.milliseconds(50)
     private static let longest = Duration.seconds(5)

@@ -39,7 +39,8 @@ struct PoolState {
     private var waiting = FIFO<PoolWork>()
     private var lastFailure = PostgresError(.notConnected, detail: "PostgreSQL is away")
     private(set) var isClosed = false
-    private var announced = PostgresPoolState.connecting
+    private var noted = PostgresPoolState.connecting
+    private var changes: [PostgresPoolState] = []
 
     init(connections: Int, waitingLimit: Int) {
         self.waitingLimit = waitingLimit
@@ -69,15 +70,22 @@ struct PoolState {
         return .waiting
     }
 
-    mutating func connected(_ link: Int) { self.links[link] = .connected }
+    mutating func connected(_ link: Int) {
+        self.links[link] = .connected
+        self.note()
+    }
 
     /// A connection broke. Its first attempt to come back decides whether PostgreSQL is away.
-    mutating func lost(_ link: Int) { self.links[link] = .connecting }
+    mutating func lost(_ link: Int) {
+        self.links[link] = .connecting
+        self.note()
+    }
 
     /// An attempt failed. Returns the work that is to be refused: when nobody is left, waiting is pointless.
     mutating func failed(_ link: Int, _ error: PostgresError) -> [PoolWork] {
         self.links[link] = .failed
         self.lastFailure = error
+        self.note()
         guard case .away = self.current else { return [] }
         return self.waiting.removeAll()
     }
@@ -106,20 +114,29 @@ struct PoolState {
 
     mutating func close() -> [PoolWork] {
         self.isClosed = true
+        self.note()
         return self.waiting.removeAll()
     }
 
-    /// Whether the state is not the one that was told last. Two reasons for being away are one state.
-    var hasChange: Bool {
+    /// Notes a change where there is one, to be told later; two reasons for being away are one state.
+    private mutating func note() {
         let current = self.current
-        if case .away = current, case .away = self.announced { return false }
-        return current != self.announced
+        if case .away = current, case .away = self.noted { return }
+        guard current != self.noted else { return }
+        self.noted = current
+        // A hook that hangs while the state flaps must not fill the memory: the newest counts.
+        if self.changes.count >= Self.changesMax { self.changes.removeFirst() }
+        self.changes.append(current)
     }
 
+    private static let changesMax = 64
+
+    /// Whether there is something to tell.
+    var hasChange: Bool { !self.changes.isEmpty }
+
+    /// The oldest change that was not told yet.
     mutating func takeChange() -> PostgresPoolState? {
-        guard self.hasChange else { return nil }
-        self.announced = self.current
-        return self.announced
+        self.changes.isEmpty ? nil : self.changes.removeFirst()
     }
 }
 

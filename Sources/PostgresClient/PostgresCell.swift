@@ -118,7 +118,9 @@ package struct PostgresCell: Sendable {
 extension PostgresCell {
     /// A `text[]`.
     package var textArray: [String?] {
-        get throws(PostgresError) { try self.elements(of: PostgresType.text) { cell throws(PostgresError) in try cell.text } }
+        get throws(PostgresError) {
+            try self.elements(of: PostgresType.text) { cell throws(PostgresError) in try cell.text }
+        }
     }
 
     /// A `bytea[]`.
@@ -130,7 +132,9 @@ extension PostgresCell {
 
     /// An `int8[]`.
     package var int8Array: [Int64?] {
-        get throws(PostgresError) { try self.elements(of: PostgresType.int8) { cell throws(PostgresError) in try cell.int64 } }
+        get throws(PostgresError) {
+            try self.elements(of: PostgresType.int8) { cell throws(PostgresError) in try cell.int64 }
+        }
     }
 
     /// An `int4[]`.
@@ -144,12 +148,16 @@ extension PostgresCell {
 
     /// A `float8[]`.
     package var float8Array: [Double?] {
-        get throws(PostgresError) { try self.elements(of: PostgresType.float8) { cell throws(PostgresError) in try cell.double } }
+        get throws(PostgresError) {
+            try self.elements(of: PostgresType.float8) { cell throws(PostgresError) in try cell.double }
+        }
     }
 
     /// A `bool[]`.
     package var boolArray: [Bool?] {
-        get throws(PostgresError) { try self.elements(of: PostgresType.bool) { cell throws(PostgresError) in try cell.bool } }
+        get throws(PostgresError) {
+            try self.elements(of: PostgresType.bool) { cell throws(PostgresError) in try cell.bool }
+        }
     }
 
     /// A `timestamptz[]` in milliseconds since the Unix epoch.

@@ -3,9 +3,9 @@
 
 /// A connection, lent to a closure by ``PostgresPool/run(_:)`` for as long as it runs.
 ///
-/// Not sendable, so it cannot leave its thread. Every call returns after the server has answered; calls that throw leave
-/// the connection usable unless the error is `connectionLost` or `timeout` of a silent server, after which each further
-/// call fails at once and the pool makes a new connection.
+/// Not sendable, so it cannot leave its thread. Every call returns after the server has answered; calls that throw
+/// leave the connection usable unless the error is `connectionLost` or `timeout` of a silent server, after which each
+/// further call fails at once and the pool makes a new connection.
 package final class PostgresConnection {
     var link: Link
     private var prepared = PreparedStatements()
@@ -54,8 +54,8 @@ package final class PostgresConnection {
 
     /// Runs one statement, prepared on first use, with binary parameters and results.
     ///
-    /// Outside of a transaction a statement whose preparation has gone stale (a migration changed its result) is prepared
-    /// again and repeated by itself.
+    /// Outside of a transaction a statement whose preparation has gone stale (a migration changed its result) is
+    /// prepared again and repeated by itself.
     package func query(
         _ statement: PostgresStatement, _ parameters: [PostgresParameter] = []
     ) throws(PostgresError) -> PostgresRows {
@@ -69,8 +69,8 @@ package final class PostgresConnection {
 
     /// Runs several statements with one round trip for all, as one transaction.
     ///
-    /// The first failure is thrown; nothing of the pipeline has then taken effect (inside ``transaction(_:readOnly:_:)``
-    /// the transaction has failed), and the connection is usable.
+    /// The first failure is thrown; nothing of the pipeline has then taken effect (inside
+    /// ``transaction(_:readOnly:_:)`` the transaction has failed), and the connection is usable.
     ///
     /// - Returns: The rows of each statement, in order.
     package func pipeline(

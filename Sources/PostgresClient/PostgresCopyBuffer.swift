@@ -3,10 +3,11 @@
 
 /// Rows for ``PostgresConnection/copyIn(_:columns:rows:)``, encoded as they are added.
 ///
-/// Call ``beginRow()``, then one method for each column, in the order of the columns. The type must be the column's own:
-/// COPY converts nothing.
+/// Call ``beginRow()``, then one method for each column, in the order of the columns. The type must be the column's
+/// own: COPY converts nothing.
 package struct PostgresCopyBuffer: Sendable {
-    private static let signature: [UInt8] = Array("PGCOPY\n".utf8) + [0xff, 0x0d, 0x0a, 0x00] + [UInt8](repeating: 0, count: 8)
+    private static let signature: [UInt8] =
+        Array("PGCOPY\n".utf8) + [0xff, 0x0d, 0x0a, 0x00] + [UInt8](repeating: 0, count: 8)
 
     private let columnCount: Int
     private var bytes = Self.signature
@@ -115,7 +116,8 @@ package struct PostgresCopyBuffer: Sendable {
     }
 
     private func preconditionWhole() {
-        precondition(self.fieldsInRow == self.columnCount, "a row has \(self.columnCount) fields, not \(self.fieldsInRow)")
+        precondition(
+            self.fieldsInRow == self.columnCount, "a row has \(self.columnCount) fields, not \(self.fieldsInRow)")
     }
 
     /// Everything for the wire but the two bytes of ``trailer``.

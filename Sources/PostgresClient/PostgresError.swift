@@ -60,6 +60,7 @@ package struct PostgresError: Error, Sendable, Equatable, CustomStringConvertibl
     /// One line for people. Never parameter values, rows or credentials.
     package let detail: String
 
+    /// Describes a failure; `detail` must hold no value and no secret.
     package init(
         _ code: Code, mayHaveRun: Bool = false, sqlState: String? = nil, constraint: String? = nil, detail: String
     ) {

@@ -24,14 +24,16 @@ package struct PostgresMigration: Sendable, Equatable {
 package enum PostgresMigrator {
     /// Brings the database up to the last of `migrations`; does nothing when it is there already.
     ///
-    /// Each migration has a transaction of its own: a failure leaves the ones before it applied, and the next run goes on.
+    /// Each migration has a transaction of its own: a failure leaves the ones before it applied, and the next run
+    /// goes on.
     ///
     /// - Parameters:
     ///   - migrations: All of them, in any order.
     ///   - waitLimit: How long to wait for another process that is migrating, 1 ms or more.
     /// - Returns: The numbers that this call applied.
-    /// - Throws: `migration` when the record and `migrations` do not fit together: an applied migration was changed or is
-    ///   unknown, or the database is newer than this program; otherwise what the server says, with the migration's name.
+    /// - Throws: `migration` when the record and `migrations` do not fit together: an applied migration was changed
+    ///   or is unknown, or the database is newer than this program; otherwise what the server says, with the
+    ///   migration's name.
     @discardableResult
     package static func run(
         _ migrations: [PostgresMigration], on pool: PostgresPool, waitLimit: Duration = .seconds(300)
@@ -133,10 +135,11 @@ package enum PostgresMigrator {
             let number = try row[0].int
             let name = try row[1].text
             guard let migration = known[number] else {
+                let found = "it has migration \(number) (\(name)), this program"
                 throw .migration(
                     number > newest
-                        ? "the database is newer than this program: it has migration \(number) (\(name)), this program ends at \(newest)"
-                        : "the database has migration \(number) (\(name)), which this program does not know")
+                        ? "the database is newer than this program: \(found) ends at \(newest)"
+                        : "the database has another history: \(found) does not know it")
             }
             let checksum = try connection.query(self.checksum, [.bytes(Array(migration.sql.utf8))])[0, 0].text
             guard try row[2].text == checksum else {

@@ -113,7 +113,8 @@ private struct ConnectionPlace {
     let saysAuthorities: Bool
 
     init(parsing text: String) throws(PostgresError) {
-        let hint = "write postgresql://user@host:5432/database or host=… dbname=…, and percent-encode special characters in a URL"
+        let hint =
+            "write postgresql://user@host:5432/database or host=… dbname=…; in a URL percent-encode special characters"
         guard text.contains(where: { !$0.isWhitespace }) else { throw .settings("the connection string is empty") }
         guard !text.utf8.contains(0), let values = Self.values(of: text) else {
             throw .settings("the connection string cannot be read: \(hint)")
@@ -125,7 +126,8 @@ private struct ConnectionPlace {
         // database, and libpq would quote it from there.
         let isSocket = hosts.hasPrefix("/") || hosts.hasPrefix("@")
         guard isSocket || !hosts.contains("@"), !(text.contains("://") && database.contains("@")) else {
-            throw .settings("a special character in the connection string's user or password must be percent-encoded: @ is %40, / is %2F, : is %3A")
+            let encoding = "@ is %40, / is %2F, : is %3A"
+            throw .settings("special characters in the URL's user and password must be percent-encoded: \(encoding)")
         }
         let isPort = { (port: Substring) in port.isEmpty || (1...65535).contains(Int(port) ?? 0) }
         guard ports.split(separator: ",", omittingEmptySubsequences: false).allSatisfy(isPort) else {

@@ -11,8 +11,8 @@ package enum PostgresIsolation: String, Sendable {
 extension PostgresConnection {
     /// Runs `work` between BEGIN and COMMIT; when it throws, everything is rolled back and the error thrown on.
     ///
-    /// Transactions do not nest. An error thrown before COMMIT was sent says `mayHaveRun == false`; a connection that is
-    /// lost during COMMIT says true.
+    /// Transactions do not nest. An error thrown before COMMIT was sent says `mayHaveRun == false`; a connection that
+    /// is lost during COMMIT says true.
     package func transaction<Result>(
         _ isolation: PostgresIsolation = .readCommitted, readOnly: Bool = false,
         _ work: () throws(PostgresError) -> Result

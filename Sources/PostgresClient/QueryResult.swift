@@ -58,7 +58,8 @@ import CPostgres
             }
         }
         return PostgresRows(
-            columns: columns, storage: storage, places: places, rowCount: Int(rowCount), affectedRows: self.affectedRows)
+            columns: columns, storage: storage, places: places, rowCount: Int(rowCount), affectedRows: self.affectedRows
+        )
     }
 
     var affectedRows: Int {

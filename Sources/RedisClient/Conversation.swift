@@ -6,7 +6,7 @@
 //                        └──connectWait is over──► notConnected
 //
 // Every command gets a ticket. Tickets rise, in `parked` as in `waiters`, so a caller who gives up is found by
-// binary search; his place in the queue stays, because the answer will come and must be dropped.
+// binary search; the place in the queue stays, because the answer will come and must be dropped.
 import NIOCore
 
 /// The queue of one connection and the state of its line.
@@ -132,7 +132,7 @@ extension Conversation {
         preconditionFailure("a ticket is neither answered nor waiting")
     }
 
-    /// Lets a caller go whose task was cancelled. Nil when he has been answered, or will be by the coming `attend`.
+    /// Lets a caller go whose task was cancelled. Nil when the answer is there already.
     mutating func cancel(_ ticket: UInt64) -> Resumption? {
         if let index = Self.index(of: ticket, in: self.waiters, by: \.ticket) {
             var waiter = self.waiters[index]
@@ -304,8 +304,8 @@ extension Conversation {
         while let first = self.parked.first, first.waiter.deadline <= now {
             var waiter = self.parked.removeFirst().waiter
             self.release(waiter)
-            let reason = self.lastFailure.map { ": " + $0 } ?? ""
-            let error = RedisError(.notConnected, detail: "there is no connection to Redis" + reason)
+            let reason = self.lastFailure ?? "it has not answered yet"
+            let error = RedisError(.notConnected, detail: "there is no connection to Redis: " + reason)
             if let resumption = self.settle(&waiter, .failed(error)) { told.append(resumption) }
         }
         let isSilent = self.waiters.first.map { $0.deadline <= now && self.lastHeard + $0.timeout <= now } ?? false

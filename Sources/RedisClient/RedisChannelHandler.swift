@@ -43,7 +43,8 @@ struct Greeting: Sendable {
             // A server that does not know AUTH might quote what it was sent.
             let isQuoting = self.secrets.contains { failure.detail.contains($0) }
             let words = isQuoting ? failure.serverCode ?? "an error" : failure.detail
-            return RedisError(.notConnected, serverCode: failure.serverCode, detail: "Redis does not let us in: \(words)")
+            let detail = "Redis does not let us in: \(words)"
+            return RedisError(.notConnected, serverCode: failure.serverCode, detail: detail)
         }
         return nil
     }

@@ -78,6 +78,7 @@ extension RedisConnection {
         var security: (context: NIOSSLContext, host: String?)?
         if case .tls(let host, _, let trustFile) = self.endpoint.transport {
             // A certificate may name an address, but SNI must not: NIOSSL then checks the peer's address.
+            // An error says that it is a name, which is all that is asked here.
             let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
             security = (try self.tlsContext(trustFile: trustFile), isAddress ? nil : host)
         }
@@ -111,7 +112,13 @@ extension RedisConnection {
         configuration.minimumTLSVersion = .tlsv12
         configuration.certificateVerification = .fullVerification
         if let trustFile { configuration.trustRoots = .file(trustFile) }
-        let context = try NIOSSLContext(configuration: configuration)
+        let context: NIOSSLContext
+        do {
+            context = try NIOSSLContext(configuration: configuration)
+        } catch {
+            let file = trustFile == nil ? "the system's authorities" : "the trust file"
+            throw RedisError(.notConnected, detail: "TLS: \(file) cannot be read")
+        }
         self.line.withLock { $0.tls = context }
         return context
     }

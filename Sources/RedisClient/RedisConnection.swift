@@ -12,7 +12,6 @@
 // `timeout` longer than its own.
 package import Logging
 package import NIOCore
-import NIOSSL
 import ThreadBridge
 
 /// A connection to one Redis server that many tasks share and that mends itself.

@@ -133,7 +133,8 @@ package struct RedisEndpoint: Sendable, Equatable {
         }
         guard !host.isEmpty, host.utf8.count <= 253 else { throw .url("the host is missing or too long") }
         guard let digits else { return (String(host), 6379) }
-        guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let port = Int(digits), (1...65_535).contains(port) else {
+        guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let port = Int(digits), (1...65_535).contains(port)
+        else {
             throw .url("the port must be a number from 1 to 65535")
         }
         return (String(host), port)
@@ -155,7 +156,8 @@ package struct RedisEndpoint: Sendable, Equatable {
                 bytes.append(byte)
                 continue
             }
-            guard let high = rest.popFirst().flatMap(Self.hexDigit), let low = rest.popFirst().flatMap(Self.hexDigit) else {
+            guard let high = rest.popFirst().flatMap(Self.hexDigit), let low = rest.popFirst().flatMap(Self.hexDigit)
+            else {
                 return nil
             }
             bytes.append(high << 4 | low)

@@ -37,7 +37,6 @@ extension RedisError {
     private static func words(for error: NIOSSLError) -> String {
         switch error {
         case .uncleanShutdown: return "TLS: the server hung up"
-        case .noSuchFilesystemObject, .failedToLoadCertificate: return "TLS: the trust file cannot be read"
         case .handshakeFailed(let reason):
             let isUntrusted = String(describing: reason).contains("CERTIFICATE_VERIFY_FAILED")
             return isUntrusted ? "TLS: the server's certificate is not trusted" : "TLS: the handshake failed"

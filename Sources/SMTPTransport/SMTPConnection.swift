@@ -116,9 +116,19 @@ final class SMTPConnection: ChannelInboundHandler {
     // MARK: Actions
 
     private func perform(_ actions: [SMTPSession.Action]) {
-        for action in actions { self.perform(action) }
+        var finished: (job: SMTPClient.Job, results: [SMTPResult])?
+        for action in actions {
+            if case .finish(let results) = action, let job = self.job {
+                self.job = nil
+                finished = (job, results)
+            } else {
+                self.perform(action)
+            }
+        }
         self.fetchNext()
         self.watch()
+        // Last: a caller that sends again at once finds this connection free.
+        if let (job, results) = finished { job.continuation.resume(returning: results) }
     }
 
     private func perform(_ action: SMTPSession.Action) {
@@ -131,10 +141,8 @@ final class SMTPConnection: ChannelInboundHandler {
             self.startTLS()
         case .askToken:
             self.askToken()
-        case .finish(let results):
-            let job = self.job
-            self.job = nil
-            job?.continuation.resume(returning: results)
+        case .finish:
+            return
         case .retry:
             guard let job = self.job else { return }
             self.job = nil

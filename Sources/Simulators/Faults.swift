@@ -212,7 +212,8 @@ private struct FaultReader {
     init(_ json: JSONValue, at path: String, knows names: Set<String>) throws(SimulatorError) {
         guard let object = json.object else { throw SimulatorError("\(path) must be an object") }
         if let stranger = object.members.first(where: { !names.contains($0.name) }) {
-            throw SimulatorError("\(path) has no member \"\(stranger.name)\": \(names.sorted().joined(separator: ", "))")
+            throw SimulatorError(
+                "\(path) has no member \"\(stranger.name)\": \(names.sorted().joined(separator: ", "))")
         }
         self.object = object
         self.path = path
@@ -226,7 +227,8 @@ private struct FaultReader {
     func number(_ name: String, in range: ClosedRange<Double>) throws(SimulatorError) -> Double? {
         guard let value = self.object[name] else { return nil }
         guard let number = value.double, range.contains(number) else {
-            throw SimulatorError("\(self.path).\(name) must be a number from \(range.lowerBound) to \(range.upperBound)")
+            throw SimulatorError(
+                "\(self.path).\(name) must be a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
     }

@@ -22,7 +22,8 @@ enum InboxPage {
         }
         page += "</main></html>\n"
         return HTTPAnswer(status: 200, body: Array(page.utf8), contentType: "text/html; charset=utf-8")
-            .with(.contentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'")
+            .with(
+                .contentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'")
     }
 
     /// Text as it may stand in an element or in a quoted attribute.
@@ -63,7 +64,8 @@ enum InboxPage {
     }
 
     private static func row(_ entry: InboxEntry) -> String {
-        let preview = String(entry.text.split(whereSeparator: \.isWhitespace).joined(separator: " ").prefix(Self.previewMax))
+        let preview = String(
+            entry.text.split(whereSeparator: \.isWhitespace).joined(separator: " ").prefix(Self.previewMax))
         let subject = entry.subject.isEmpty ? preview : entry.subject
         var row = "<details><summary><time>\(Self.escaped(Self.clock(entry.receivedAt)))</time>"
         row += "<span class=to>\(Self.escaped(entry.to))</span><span class=subject>\(Self.escaped(subject))</span>"

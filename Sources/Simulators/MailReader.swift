@@ -153,7 +153,8 @@ struct MailReader: Sendable {
                 ? Array(Data(base64Encoded: String(fields[3])) ?? Data())
                 : Self.unquoted(fields[3].utf8, underscoreIsSpace: true)
             if !wasEncoded, !result.isEmpty { result += " " }
-            result += fields[1].lowercased() == "iso-8859-1" ? Self.latin(bytes) : String(decoding: bytes, as: UTF8.self)
+            result +=
+                fields[1].lowercased() == "iso-8859-1" ? Self.latin(bytes) : String(decoding: bytes, as: UTF8.self)
             wasEncoded = true
         }
         return result

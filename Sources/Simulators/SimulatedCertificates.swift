@@ -6,10 +6,10 @@
 // away once it has signed: nobody can sign anything else with it. A set is used again until its certificate
 // comes near its end.
 
-package import NIOSSL
 import CryptoExtras
 import DeliveryModel
 import Foundation
+package import NIOSSL
 
 /// Where the simulators' keys and certificates lie; all files and folders are the owner's alone.
 package struct SimulatedCertificates: Sendable {
@@ -35,7 +35,8 @@ package struct SimulatedCertificates: Sendable {
         try files.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         if certificates.areUsable() { return certificates }
-        let draft = "\(folder)/certificates.\(ProcessInfo.processInfo.processIdentifier).\(UInt32.random(in: 0 ... .max))"
+        let draft =
+            "\(folder)/certificates.\(ProcessInfo.processInfo.processIdentifier).\(UInt32.random(in: 0 ... .max))"
         try files.createDirectory(
             atPath: draft, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         defer { try? files.removeItem(atPath: draft) }
@@ -128,10 +129,12 @@ extension SimulatedCertificates {
         try Self.openssl(curve + ["ca.key"], in: folder)
         try Self.openssl(
             ["req", "-x509", "-new", "-key", "ca.key", "-subj", "/CN=Martlet simulators", "-out", "ca.pem"] + days + [
-                "-addext", "basicConstraints=critical,CA:TRUE,pathlen:0", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+                "-addext", "basicConstraints=critical,CA:TRUE,pathlen:0", "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
             ], in: folder)
         try Self.openssl(curve + ["server.key"], in: folder)
-        try Self.openssl(["req", "-new", "-key", "server.key", "-subj", "/CN=localhost", "-out", "server.csr"], in: folder)
+        try Self.openssl(
+            ["req", "-new", "-key", "server.key", "-subj", "/CN=localhost", "-out", "server.csr"], in: folder)
         let extensions = """
             basicConstraints=critical,CA:FALSE
             keyUsage=critical,digitalSignature
@@ -145,7 +148,8 @@ extension SimulatedCertificates {
             ["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"] + days
                 + ["-extfile", "server.ext", "-out", "server.pem"], in: folder)
         try Self.openssl(
-            ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "service-account.key"], in: folder)
+            ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "service-account.key"],
+            in: folder)
         try Self.openssl(["pkey", "-in", "service-account.key", "-pubout", "-out", "service-account.pub"], in: folder)
         let files = FileManager.default
         for name in try files.contentsOfDirectory(atPath: folder) {
@@ -166,16 +170,21 @@ extension SimulatedCertificates {
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["openssl"] + arguments
         process.currentDirectoryURL = URL(fileURLWithPath: folder)
-        let output = Pipe()
+        // A file, not a pipe: FileHandle traps when reading a pipe is interrupted by a signal.
+        let log = "\(folder)/openssl.\(UInt32.random(in: 0 ... .max))"
+        try Self.writePrivately([], to: log)
+        defer { try? FileManager.default.removeItem(atPath: log) }
+        let output = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = output
         process.standardError = output
         try process.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         guard process.terminationStatus == 0 else {
+            let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
             throw SimulatorError(
-                "openssl \(arguments.first ?? "") failed (\(process.terminationStatus)); is it installed? \(text.suffix(300))")
+                "openssl \(arguments.first ?? "") failed (\(process.terminationStatus)); is it installed? \(text.suffix(300))"
+            )
         }
     }
 }

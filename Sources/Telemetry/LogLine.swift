@@ -8,24 +8,37 @@ package final class LogOutput: Sendable {
     /// Standard error, where services log (twelve-factor, XI).
     package static let standardError = LogOutput(descriptor: 2)
 
-    private let write: @Sendable ([UInt8]) -> Void
-    /// Keeps lines whole: a `write` to a pipe may be split when it is longer than the pipe's buffer has room.
-    private let turn = Protected(())
+    private let write: @Sendable ([UInt8]) -> Bool
+    /// Lines lost so far.
+    ///
+    /// Its lock is held over the `write`, against the rule that locks cover no I/O: a line longer than the room left
+    /// in a pipe is written in parts, and nothing else keeps the parts together.
+    private let lost = Protected(0)
 
     /// Makes an output that writes to a file descriptor, which it does not own.
     ///
-    /// A line that cannot be written is dropped: there is no better place to complain about logging.
+    /// A line that cannot be written is dropped and counted: there is no better place to complain about logging.
     package init(descriptor: Int32) {
-        self.write = { line in _ = SystemFiles.write(line, to: descriptor) }
+        self.write = { line in SystemFiles.write(line, to: descriptor) }
     }
 
     /// Makes an output that hands each line, its line feed included, to a function.
     package init(_ write: @escaping @Sendable ([UInt8]) -> Void) {
-        self.write = write
+        self.write = { line in
+            write(line)
+            return true
+        }
+    }
+
+    /// How many lines could not be written.
+    package var lostLines: Int {
+        self.lost.withLock { $0 }
     }
 
     func write(_ line: [UInt8]) {
-        self.turn.withLock { _ in self.write(line) }
+        self.lost.withLock { lost in
+            if !self.write(line) { lost += 1 }
+        }
     }
 }
 

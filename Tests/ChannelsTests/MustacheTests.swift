@@ -25,7 +25,10 @@ import Testing
         ("{{#list}}({{.}}){{/list}}", "(1)(2)(3)"),
         ("{{#people}}{{name}}{{^last}}, {{/last}}{{/people}}", "Ada, Grace"),
         ("{{#lists}}({{#.}}{{.}}{{/.}}){{/lists}}", "(12)(34)"),
-        ("[{{#no}}x{{/no}}{{#nothing}}x{{/nothing}}{{#none}}x{{/none}}{{#empty}}x{{/empty}}{{#absent.deep}}x{{/absent.deep}}]", "[]"),
+        (
+            "[{{#no}}x{{/no}}{{#nothing}}x{{/nothing}}{{#none}}x{{/none}}{{#empty}}x{{/empty}}{{#absent.deep}}x{{/absent.deep}}]",
+            "[]"
+        ),
         ("{{^no}}1{{/no}}{{^nothing}}2{{/nothing}}{{^none}}3{{/none}}{{^absent}}4{{/absent}}{{^yes}}5{{/yes}}", "1234"),
         ("{{#zero}}zero is shown: {{zero}}{{/zero}}", "zero is shown: 0"),
         ("a{{! a comment\nof two lines }}b", "ab"),
@@ -37,7 +40,8 @@ import Testing
     ])
     func `a text is rendered as the specification says`(source: String, expected: String) throws {
         let data: JSONObject = [
-            "subject": "world", "html": "\"&'<>", "whole": 85, "fraction": 1.21, "round": 120.0, "yes": true, "no": false,
+            "subject": "world", "html": "\"&'<>", "whole": 85, "fraction": 1.21, "round": 120.0, "yes": true,
+            "no": false,
             "nothing": .null, "none": [], "empty": "", "zero": 0, "list": [1, 2, 3], "lists": [[1, 2], [3, 4]],
             "a": ["b": ["c": "deep"]], "people": [["name": "Ada"], ["name": "Grace", "last": true]],
         ]
@@ -115,7 +119,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a\n{{#open}}", 2, "never closed"), ("{{/close}}", 1, "never opened"), ("\n{{#a}}\n{{/b}}", 3, "`b` is closed where `a`"),
+        ("a\n{{#open}}", 2, "never closed"), ("{{/close}}", 1, "never opened"),
+        ("\n{{#a}}\n{{/b}}", 3, "`b` is closed where `a`"),
         ("\n\n{{name", 3, "never closed"), ("{{two words}}", 1, "not a tag"), ("{{}}", 1, "not a tag"),
         ("{{> nowhere}}", 1, "no partial `nowhere`"), ("{{a..b}}", 1, "not a name"), ("{{$block}}", 1, "not a tag"),
         ("{{> self}}", 2, "includes itself"), ("{{=a=}}", 1, "not a tag"), ("{{{x}}", 1, "never closed"),
@@ -129,7 +134,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (120.0, "120"), (0.05, "0.05"), (-3.5, "-3.5"), (1e20, "100000000000000000000"), (1.5e20, "150000000000000000000"),
+        (120.0, "120"), (0.05, "0.05"), (-3.5, "-3.5"), (1e20, "100000000000000000000"),
+        (1.5e20, "150000000000000000000"),
         (1e-7, "0.0000001"), (-2.5e-8, "-0.000000025"), (123_456_789.25, "123456789.25"), (0, "0"),
     ])
     func `numbers are written without an exponent`(value: Double, expected: String) {

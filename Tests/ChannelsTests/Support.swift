@@ -2,11 +2,10 @@
 /// two transports.
 
 import CurlTransport
-import DeliveryModel
+package import DeliveryModel
 import Foundation
 import NIOCore
 import SMTPTransport
-import Synchronization
 import Testing
 import ThreadBridge
 
@@ -163,8 +162,8 @@ extension User {
         id: "u-42", locale: "en-GB", email: "ada@example.com", phone: "+48600100200", push: [.fcm(token: "device-1")])
 }
 
-extension JSONObject: @retroactive ExpressibleByDictionaryLiteral {
-    public init(dictionaryLiteral elements: (String, JSONValue)...) {
+extension JSONObject: ExpressibleByDictionaryLiteral {
+    package init(dictionaryLiteral elements: (String, JSONValue)...) {
         self.init(elements.map { Member(name: $0.0, value: $0.1) })
     }
 }

@@ -51,8 +51,11 @@ import Testing
     }
 
     @Test func `files and folders that nothing reads are reported`() throws {
-        try self.folder.write("t/sms.txt", "x").write("t/emial.html", "x").write("t/polish/sms.txt", "x").write("stray", "x")
-        let files = TemplateLibrary(folder: self.folder.path).problems.map { String($0.file.dropFirst(self.folder.path.count)) }
+        try self.folder.write("t/sms.txt", "x").write("t/emial.html", "x").write("t/polish/sms.txt", "x").write(
+            "stray", "x")
+        let files = TemplateLibrary(folder: self.folder.path).problems.map {
+            String($0.file.dropFirst(self.folder.path.count))
+        }
         #expect(files.sorted() == ["/stray", "/t/emial.html", "/t/polish"])
     }
 
@@ -66,7 +69,10 @@ import Testing
     @Test func `a file that is not UTF-8 is reported`() throws {
         try self.folder.write("t/sms.txt", "")
         try Data([0x66, 0xFC, 0x72]).write(to: URL(fileURLWithPath: "\(self.folder.path)/t/sms.txt"))
-        #expect(TemplateLibrary(folder: self.folder.path).problems.map(\.detail) == ["the file is not UTF-8: save it as UTF-8"])
+        #expect(
+            TemplateLibrary(folder: self.folder.path).problems.map(\.detail) == [
+                "the file is not UTF-8: save it as UTF-8"
+            ])
     }
 
     @Test func `what is not there is refused by name`() throws {
@@ -102,7 +108,8 @@ import Testing
     }
 
     @Test func `no value can break out of a string of push json`() throws {
-        try self.folder.write("t/push.json", #"{"title": "{{x}}", "data": {"k": "{{x}}", "n": 3}, "fcm": {"android": {"tag": "{{x}}"}}}"#)
+        try self.folder.write(
+            "t/push.json", #"{"title": "{{x}}", "data": {"k": "{{x}}", "n": 3}, "fcm": {"android": {"tag": "{{x}}"}}}"#)
         let evil = #"","admin":true,"x":"\"#
         let content = try TemplateLibrary(folder: self.folder.path).push("t", locale: nil)
             .render(TemplateVariables(decision(["x": .string(evil)])), limit: 1000)
@@ -118,8 +125,10 @@ import Testing
         ("{\n \"title\": \"x\",\n \"boddy\": \"y\"\n}", 3, "no member `boddy`"),
         ("{\n \"title\": 3\n}", 2, "must be a text"), ("{\n \"title\": \"x\",\n}", 3, ""), ("[]", 1, "one JSON object"),
         ("{}", 1, "needs a `title`"), ("{\"title\": \"x\",\n\"data\": {\n\"k\": []}}", 3, "`data.k` must be"),
-        ("{\"title\": \"x\",\n\"body\": \"{{#a}}\"}", 2, "never closed"), ("{\"title\": \"x\",\n\"priority\": \"urgent\"}", 2, "high"),
+        ("{\"title\": \"x\",\n\"body\": \"{{#a}}\"}", 2, "never closed"),
+        ("{\"title\": \"x\",\n\"priority\": \"urgent\"}", 2, "high"),
         ("{\"title\": \"x\",\n\"ttl_seconds\": 99999999}", 2, "ttl_seconds"),
+        ("{\"title\": \"x\", \"data\": {\n\"google.x\": 1}}", 2, "`data.google.x`"),
     ])
     func `mistakes in push json are reported with their line`(source: String, line: Int, detail: String) throws {
         try self.folder.write("t/push.json", source)
@@ -131,7 +140,8 @@ import Testing
     @Test func `the templates that are shipped load without a problem and render in each locale`() throws {
         let library = TemplateLibrary(folder: Repository.templates)
         #expect(library.problems == [])
-        #expect(library.names == ["cart-rescue", "cart-rescue-reminder", "flash-sale", "order-confirmation", "welcome"])
+        #expect(
+            library.names == ["cart-rescue", "cart-rescue-reminder", "flash-sale", "order-confirmation", "welcome"])
         let data: JSONObject = [
             "first_name": "Zoë", "discount": 20, "ends": "Sunday",
             "order": [

@@ -3,6 +3,14 @@ import CurlTransport
 import Foundation
 import ThreadBridge
 
+/// Where all servers of this process have their certificates; removed when it ends.
+let certificates: String = {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-curl-\(UUID())").path
+    try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    atexit { try? FileManager.default.removeItem(atPath: certificates) }
+    return folder
+}()
+
 /// A running http_server.py.
 final class HTTPTestServer: Sendable {
     struct Ports: Decodable, Sendable {
@@ -22,40 +30,22 @@ final class HTTPTestServer: Sendable {
     }
 
     let ports: Ports
-    let folder: String
-    private let process: Process
+    /// nghttpd's.
+    let log: String
     private let lifeline: FileHandle
     private let ended: Reply<Void, Never>
-    private let reader: IOThread
+    private let keeper: IOThread
 
     init(withHTTP2: Bool) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-curl-\(UUID())").path
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        self.folder = folder
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("http_server.py").path
+        let log = certificates + "/nghttpd-\(UUID()).log"
         let input = Pipe()
-        let output = Pipe()
-        self.process = Process()
-        self.process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        self.process.arguments = ["python3", script, folder] + (withHTTP2 ? ["--http2"] : [])
-        self.process.standardInput = input
-        self.process.standardOutput = output
-        try self.process.run()
-        try output.fileHandleForWriting.close()
-        try input.fileHandleForReading.close()
-        self.lifeline = input.fileHandleForWriting
         let ready = Reply<Data, Never>()
         let ended = Reply<Void, Never>()
+        self.log = log
+        self.lifeline = input.fileHandleForWriting
         self.ended = ended
-        let stream = output.fileHandleForReading.fileDescriptor
-        self.reader = IOThread(name: "server-output") {
-            let stream = FileHandle(fileDescriptor: stream, closeOnDealloc: false)
-            var line = Data()
-            while case let part = stream.availableData, !part.isEmpty {
-                line.append(part)
-                if line.contains(0x0A) { ready.settle(.success(line)) }
-            }
+        self.keeper = IOThread(name: "server-keeper") {
+            runServer(withHTTP2: withHTTP2, log: log, input: input) { ready.settle(.success($0)) }
             ready.settle(.success(Data()))
             ended.settle(.success(()))
         }
@@ -63,24 +53,19 @@ final class HTTPTestServer: Sendable {
         do {
             self.ports = try JSONDecoder().decode(Ports.self, from: line)
         } catch {
-            self.reader.join()
+            self.keeper.join()
             throw StartFailure(description: "http_server.py did not start; are openssl and nghttpd installed?")
         }
-        withExtendedLifetime(output) {}
-        self.output = output
     }
-
-    private let output: Pipe
 
     func stop() async throws {
         try self.lifeline.close()
         await self.ended.value()
-        self.reader.join()
-        try FileManager.default.removeItem(atPath: self.folder)
+        self.keeper.join()
     }
 
     /// The certificate authority that signed the servers' certificates.
-    var trustFile: String { self.folder + "/authority.pem" }
+    var trustFile: String { certificates + "/authority.pem" }
 
     func request(
         _ method: String = "GET", _ path: String, headers: [HTTPHeader] = [], body: [UInt8] = [],
@@ -115,8 +100,9 @@ final class HTTPTestServer: Sendable {
     func ask(_ path: String) async throws -> HTTPResponse {
         let transport = CurlTransport()
         do {
+            let url = "http://127.0.0.1:\(self.ports.plain)\(path)"
             let answer = try await transport.perform(
-                HTTPRequest(method: "GET", url: "http://127.0.0.1:\(self.ports.plain)\(path)", timeoutMilliseconds: 100_000))
+                HTTPRequest(method: "GET", url: url, timeoutMilliseconds: 100_000))
             await transport.shutdown()
             return answer
         } catch {
@@ -124,6 +110,30 @@ final class HTTPTestServer: Sendable {
             throw error
         }
     }
+}
+
+/// Runs http_server.py from its start to its end, on a thread that may be blocked; hands over its first line.
+private func runServer(withHTTP2: Bool, log: String, input: Pipe, onReady: (Data) -> Void) {
+    let output = Pipe()
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("http_server.py")
+    process.arguments = ["python3", script.path, certificates, log] + (withHTTP2 ? ["--http2"] : [])
+    process.standardInput = input
+    process.standardOutput = output
+    do {
+        try process.run()
+        try input.fileHandleForReading.close()
+        try output.fileHandleForWriting.close()
+    } catch {
+        return
+    }
+    var line = Data()
+    while case let part = output.fileHandleForReading.availableData, !part.isEmpty {
+        line.append(part)
+        if line.last == 0x0A { onReady(line) }
+    }
+    process.waitUntilExit()
 }
 
 /// Runs `body` with a server of its own and stops it afterwards.

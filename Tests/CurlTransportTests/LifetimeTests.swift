@@ -54,7 +54,7 @@ struct LifetimeTests {
     }
 
     @Test func manyCancellationsLeaveTheOthersAlone() async throws {
-        try await withServer { server, transport in
+        try await withServer(transport: CurlTransport(maxHostConnections: 200)) { server, transport in
             let tasks = (0..<200).map { number in
                 Task { await transport.failure(of: server.request("POST", number % 2 == 0 ? "/stall" : "/echo")) }
             }

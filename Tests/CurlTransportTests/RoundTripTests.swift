@@ -100,12 +100,13 @@ struct RoundTripTests {
         }
     }
 
-    @Test(arguments: [200, 201, 204, 302, 304, 400, 401, 404, 410, 418, 429, 500, 503, 599])
-    func everyStatusIsAValue(status: Int) async throws {
+    @Test func everyStatusIsAValue() async throws {
         try await withServer { server, transport in
-            let answer = try await transport.perform(server.request("GET", "/status/\(status)"))
-            #expect(answer.status == status)
-            #expect(answer.body == (status == 204 || status == 304 ? [] : Array("as asked".utf8)))
+            for status in [200, 201, 204, 302, 304, 400, 401, 404, 410, 418, 429, 500, 503, 599] {
+                let answer = try await transport.perform(server.request("GET", "/status/\(status)"))
+                #expect(answer.status == status)
+                #expect(answer.body == (status == 204 || status == 304 ? [] : Array("as asked".utf8)))
+            }
         }
     }
 

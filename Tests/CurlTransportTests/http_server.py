@@ -1,12 +1,14 @@
 """The servers that CurlTransport is tested against.
 
-    http_server.py FOLDER [--http2]
+    http_server.py CERTIFICATES LOG [--http2]
 
-Makes certificates in FOLDER with the openssl program, starts HTTP/1.1 servers (and nghttpd for HTTP/2) on
-127.0.0.1, prints one line of JSON with their ports, and runs until its standard input ends. Every request is
-counted by its path, so that a test can ask what really arrived.
+Makes certificates in the folder CERTIFICATES with the openssl program unless they are there, starts HTTP/1.1
+servers (and nghttpd for HTTP/2, with its log in the file LOG) on 127.0.0.1, prints one line of JSON with their
+ports, and runs until its standard input ends. Every request is counted by its path, so that a test can ask what
+really arrived.
 """
 
+import fcntl
 import http.server
 import json
 import os
@@ -220,6 +222,22 @@ def make_certificate(folder, authority, name, alternatives):
             "-extfile", f"{folder}/{name}.ext", "-out", f"{folder}/{name}.pem")
 
 
+def make_certificates(folder):
+    """Servers of one test run share their certificates; the first one makes them, the others wait for it."""
+    with open(f"{folder}/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(f"{folder}/complete"):
+            return
+        make_authority(folder, "authority")
+        make_authority(folder, "stranger")
+        make_certificate(folder, "authority", "localhost", "DNS:localhost,IP:127.0.0.1")
+        make_certificate(folder, "authority", "elsewhere.test", "DNS:elsewhere.test")
+        os.makedirs(f"{folder}/htdocs")
+        with open(f"{folder}/htdocs/hello", "w") as file:
+            file.write("hello over HTTP/2\n")
+        open(f"{folder}/complete", "w").close()
+
+
 def context(folder, name):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(f"{folder}/{name}.pem", f"{folder}/{name}.key")
@@ -232,16 +250,13 @@ def bound():
     return listener
 
 
-def start_http2(folder):
+def start_http2(folder, log_file):
     """Starts nghttpd, which takes no port 0: a port that was free a moment ago is tried until one works."""
     global http2
-    os.makedirs(f"{folder}/htdocs", exist_ok=True)
-    with open(f"{folder}/htdocs/hello", "w") as file:
-        file.write("hello over HTTP/2\n")
     for _ in range(20):
         with bound() as free:
             port = free.getsockname()[1]
-        with open(f"{folder}/nghttpd.log", "w") as log:
+        with open(log_file, "w") as log:
             http2 = subprocess.Popen(
                 ["nghttpd", "-v", "--no-content-length", "--echo-upload", "-m", "1000", "-a", "127.0.0.1",
                  "-d", f"{folder}/htdocs", str(port), f"{folder}/localhost.key", f"{folder}/localhost.pem"],
@@ -257,10 +272,7 @@ def start_http2(folder):
 
 def main():
     folder = sys.argv[1]
-    make_authority(folder, "authority")
-    make_authority(folder, "stranger")
-    make_certificate(folder, "authority", "localhost", "DNS:localhost,IP:127.0.0.1")
-    make_certificate(folder, "authority", "elsewhere.test", "DNS:elsewhere.test")
+    make_certificates(folder)
     refusing = bound()
     mute = bound()
     mute.listen(16)
@@ -270,7 +282,7 @@ def main():
         "elsewhere": Server(context(folder, "elsewhere.test")).server_port,
         "refusing": refusing.getsockname()[1],
         "mute": mute.getsockname()[1],
-        "http2": start_http2(folder) if "--http2" in sys.argv else 0,
+        "http2": start_http2(folder, sys.argv[2]) if "--http2" in sys.argv else 0,
     }
     print(json.dumps(ports), flush=True)
     sys.stdin.buffer.read()

@@ -44,7 +44,8 @@ import Testing
                 #expect(isValid, "seed \(seed + 1): the schema refuses what the decoder takes")
             } catch {
                 let isBeyond = error.all.allSatisfy { beyond.contains($0.code) }
-                #expect(!isValid || isBeyond, "seed \(seed + 1): the schema takes what the decoder refuses: \(error.first)")
+                #expect(
+                    !isValid || isBeyond, "seed \(seed + 1): the schema takes what the decoder refuses: \(error.first)")
             }
         }
     }
@@ -94,7 +95,9 @@ import Testing
     @Test func theTableOfCodesInTheDocumentationIsTheListInTheCode() throws {
         let page = try self.file("docs/contract.md")
         let start = try #require(page.range(of: "| code | the rule that was broken |\n|---|---|\n"))
-        let rows = page[start.upperBound...].split(separator: "\n", omittingEmptySubsequences: false).prefix { !$0.isEmpty }
+        let rows = page[start.upperBound...].split(separator: "\n", omittingEmptySubsequences: false).prefix {
+            !$0.isEmpty
+        }
         #expect(rows.map(String.init) == RejectionCode.allCases.map { "| `\($0.rawValue)` | \($0.rule) |" })
         for state in TerminalState.allCases { #expect(page.contains("| `\(state.rawValue)` |")) }
     }

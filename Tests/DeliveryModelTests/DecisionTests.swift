@@ -17,14 +17,17 @@ import Testing
                 == Decision(
                     id: "01JD3V6W2Q9X",
                     user: User(
-                        id: "u-42", timezone: "Europe/Warsaw", locale: "pl-PL", email: "ada@example.com", phone: "+48600100200",
+                        id: "u-42", timezone: "Europe/Warsaw", locale: "pl-PL", email: "ada@example.com",
+                        phone: "+48600100200",
                         push: [
                             .apns(token: "00ff10aa", topic: "com.example.app"), .fcm(token: "abc:DEF_1-2"),
                             .webpush(
-                                endpoint: "https://push.example.com/v1/abc?x=1", p256dh: Samples.p256dh, auth: Samples.auth),
+                                endpoint: "https://push.example.com/v1/abc?x=1", p256dh: Samples.p256dh,
+                                auth: Samples.auth),
                         ]),
                     campaign: "cart-rescue", messageClass: .marketing, priority: 3,
-                    notBefore: Timestamp(milliseconds: 1_795_284_000_000), expiresAt: Timestamp(milliseconds: 1_795_370_400_000),
+                    notBefore: Timestamp(milliseconds: 1_795_284_000_000),
+                    expiresAt: Timestamp(milliseconds: 1_795_370_400_000),
                     timing: .local(minuteOfDay: 570),
                     choice: .plan([
                         Step(channel: .sms, template: "cart-rescue", until: .click, within: .seconds(21_600)),
@@ -34,7 +37,8 @@ import Testing
                         (["cart_value": 120.5, "visits_24h": 3, "tier": "gold", "member": true] as JSONValue).object),
                     propensity: 0.31, data: try #require((["first_name": "Ada", "items": items] as JSONValue).object),
                     reward: RewardRule(
-                        open: 0.05, click: 0.3, conversion: 1.5, unsubscribe: -1, complaint: -3, window: .seconds(172_800)),
+                        open: 0.05, click: 0.3, conversion: 1.5, unsubscribe: -1, complaint: -3,
+                        window: .seconds(172_800)),
                     supersedes: "cart-rescue:u-42", trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
     }
 
@@ -59,7 +63,8 @@ import Testing
             try self.decode(Samples.least)
                 == Decision(
                     id: "d-1", user: User(id: "u-1"), campaign: "welcome", messageClass: .transactional, priority: 5,
-                    notBefore: nil, expiresAt: nil, timing: .now, choice: .plan([Step(channel: .email, template: "welcome")]),
+                    notBefore: nil, expiresAt: nil, timing: .now,
+                    choice: .plan([Step(channel: .email, template: "welcome")]),
                     context: JSONObject(), propensity: nil, data: JSONObject(),
                     reward: RewardRule(
                         open: 0, click: 0, conversion: 1, unsubscribe: 0, complaint: 0, window: .seconds(259_200)),
@@ -67,7 +72,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "/priority", "/not_before", "/expires_at", "/timing", "/context", "/propensity", "/data", "/reward", "/supersedes", "/trace",
+        "/priority", "/not_before", "/expires_at", "/timing", "/context", "/propensity", "/data", "/reward",
+        "/supersedes", "/trace",
         "/user/timezone", "/user/locale", "/user/email", "/user/phone", "/user/push", "/reward/open", "/reward/click",
         "/reward/conversion", "/reward/unsubscribe", "/reward/complaint", "/reward/window", "/arms", "/x-note",
     ])
@@ -78,12 +84,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("/priority", "9.0"), ("/priority", "0"), ("/propensity", "1"), ("/propensity", "1e-300"), ("/campaign", "\"Été 🎉\""),
-        ("/user/email", "\"żółw@przykład.example\""), ("/user/email", "\"o'neil+x_y@sub.example.org\""), ("/user/timezone", "\"UTC\""),
-        ("/user/timezone", "\"America/Argentina/Buenos_Aires\""), ("/user/timezone", "\"Etc/GMT+5\""), ("/user/locale", "\"zh-Hant-TW\""),
+        ("/priority", "9.0"), ("/priority", "0"), ("/propensity", "1"), ("/propensity", "1e-300"),
+        ("/campaign", "\"Été 🎉\""),
+        ("/user/email", "\"żółw@przykład.example\""), ("/user/email", "\"o'neil+x_y@sub.example.org\""),
+        ("/user/timezone", "\"UTC\""),
+        ("/user/timezone", "\"America/Argentina/Buenos_Aires\""), ("/user/timezone", "\"Etc/GMT+5\""),
+        ("/user/locale", "\"zh-Hant-TW\""),
         ("/user/push", "[]"), ("/data", "{}"), ("/reward", "{}"), ("/timing", "{\"mode\":\"now\",\"at\":null}"),
         ("/plan/1", "{\"channel\":\"sms\",\"template\":\"t\",\"until\":\"delivered\",\"within\":\"P366D\",\"x-y\":1}"),
-        ("/user/x-crm", "{\"a\":[null]}"), ("/expires_at", "\"9999-12-31T23:59:59Z\""), ("/not_before", "\"2016-12-31T23:59:60Z\""),
+        ("/user/x-crm", "{\"a\":[null]}"), ("/expires_at", "\"9999-12-31T23:59:59Z\""),
+        ("/not_before", "\"2016-12-31T23:59:60Z\""),
     ])
     func unusualButRightValuesAreTaken(pointer: String, json: String) throws {
         let value = try JSONValue.parse(Array(json.utf8))
@@ -104,7 +114,8 @@ import Testing
     @Test func theTableCoversEveryRuleOfADecision() {
         let covered = Set(WrongDecision.all.map(\.code))
         let elsewhere: Set<RejectionCode> = [
-            .jsonSyntax, .jsonUTF8, .jsonDepth, .jsonDuplicateMember, .jsonNumber, .jsonTruncated, .entryField, .tooLarge,
+            .jsonSyntax, .jsonUTF8, .jsonDepth, .jsonDuplicateMember, .jsonNumber, .jsonTruncated, .entryField,
+            .tooLarge, .duplicate,
             .conversionTarget, .conversionGoal, .conversionValue,
         ]
         #expect(Set(RejectionCode.allCases).subtracting(covered).subtracting(elsewhere) == [])
@@ -115,8 +126,11 @@ import Testing
     @Test func errorsOfTheTextKeepTheirCodes() throws {
         for code in JSONSyntaxError.Code.allCases { #expect(RejectionCode(rawValue: code.rawValue) != nil) }
         #expect(self.rejections("{\"schema\":")?.first.code == "json.truncated")
-        #expect(self.rejections("{\"id\":1,\"id\":1}")?.first == Rejection(
-            .jsonDuplicateMember, pointer: "/id", detail: "The object has two members of this name (line 1, column 9, byte 8)."))
+        #expect(
+            self.rejections("{\"id\":1,\"id\":1}")?.first
+                == Rejection(
+                    .jsonDuplicateMember, pointer: "/id",
+                    detail: "The object has two members of this name (line 1, column 9, byte 8)."))
     }
 
     @Test func sixtyFourKibibytesAreTheLimit() throws {
@@ -129,8 +143,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("/expire_at", "expires_at"), ("/expiresAt", "expires_at"), ("/NOT_BEFORE", "not_before"), ("/campain", "campaign"),
-        ("/user/e-mail", "email"), ("/user/time_zone", "timezone"), ("/plan/0/chanel", "channel"), ("/reward/windwo", "window"),
+        ("/expire_at", "expires_at"), ("/expiresAt", "expires_at"), ("/NOT_BEFORE", "not_before"),
+        ("/campain", "campaign"),
+        ("/user/e-mail", "email"), ("/user/time_zone", "timezone"), ("/plan/0/chanel", "channel"),
+        ("/reward/windwo", "window"),
     ])
     func misspeltFieldsAreNamedWithWhatWasMeant(pointer: String, meant: String) throws {
         let text = try JSONValue.parse(Array(Samples.full.utf8)).replacing(pointer, with: "x").encoded()
@@ -150,7 +166,8 @@ import Testing
     }
 
     @Test func severalProblemsAreToldAtOnceUpToEight() {
-        let three = #"{"schema":"martlet.decision/1","id":"d-9","user":{"id":"u","phone":"1"},"campaign":"","class":"x","plan":[{}]}"#
+        let fields = #""id":"d-9","user":{"id":"u","phone":"1"},"campaign":"","class":"x","plan":[{}]"#
+        let three = #"{"schema":"martlet.decision/1",\#(fields)}"#
         #expect(
             self.rejections(three)?.all.map(\.pointer)
                 == ["/user/phone", "/campaign", "/class", "/plan/0/channel", "/plan/0/template"])
@@ -213,7 +230,8 @@ import Testing
                 _ = try Decision.decode(text)
             } catch {
                 let isThere = error.first.pointer.hasPrefix(place) || place.hasPrefix(error.first.pointer)
-                #expect(isThere || ["time.order", "choice.both"].contains(error.first.code), "seed \(seed): \(error.first)")
+                #expect(
+                    isThere || ["time.order", "choice.both"].contains(error.first.code), "seed \(seed): \(error.first)")
             }
         }
     }
@@ -233,8 +251,10 @@ import Testing
     private func decode(_ text: String) throws -> Conversion { try Conversion.decode(Array(text.utf8)) }
 
     @Test func bothKindsAreReadAndWritten() throws {
-        let one = try self.decode(#"{"schema":"martlet.conversion/1","id":"c-1","decision":"d-1","value":12.5,"at":"1970-01-01T00:00:01Z"}"#)
-        #expect(one == Conversion(id: "c-1", target: .decision(id: "d-1"), value: 12.5, at: Timestamp(milliseconds: 1000)))
+        let one = try self.decode(
+            #"{"schema":"martlet.conversion/1","id":"c-1","decision":"d-1","value":12.5,"at":"1970-01-01T00:00:01Z"}"#)
+        #expect(
+            one == Conversion(id: "c-1", target: .decision(id: "d-1"), value: 12.5, at: Timestamp(milliseconds: 1000)))
         let two = try self.decode(#"{"schema":"martlet.conversion/1","id":"c-2","user":"u-1","goal":"purchase"}"#)
         #expect(two == Conversion(id: "c-2", target: .user(id: "u-1", goal: "purchase"), value: 1, at: nil))
         for conversion in [one, two] { #expect(try Conversion.decode(conversion.encoded()) == conversion) }
@@ -242,14 +262,18 @@ import Testing
 
     @Test(arguments: [
         (#""id":"c""#, "conversion.target", ""), (#""id":"c","user":"u""#, "conversion.target", ""),
-        (#""id":"c","decision":"d","user":"u","goal":"g""#, "conversion.target", ""), (#""decision":"d""#, "field.missing", "/id"),
+        (#""id":"c","decision":"d","user":"u","goal":"g""#, "conversion.target", ""),
+        (#""decision":"d""#, "field.missing", "/id"),
         (#""id":"c","user":"u","goal":"""#, "conversion.goal", "/goal"),
         (#""id":"c","decision":"d","value":1e10"#, "conversion.value", "/value"),
-        (#""id":"c","decision":"d","at":"now""#, "time.format", "/at"), (#""id":"c","decison":"d""#, "field.unknown", "/decison"),
+        (#""id":"c","decision":"d","at":"now""#, "time.format", "/at"),
+        (#""id":"c","decison":"d""#, "field.unknown", "/decison"),
         (#""id":"c","decision":"d d""#, "id.format", "/decision"),
     ])
     func mistakesHaveTheirCodes(fields: String, code: String, pointer: String) {
-        let error = #expect(throws: DecisionRejections.self) { try self.decode("{\"schema\":\"martlet.conversion/1\",\(fields)}") }
+        let error = #expect(throws: DecisionRejections.self) {
+            try self.decode("{\"schema\":\"martlet.conversion/1\",\(fields)}")
+        }
         #expect(error?.first.code == code)
         #expect(error?.first.pointer == pointer)
     }

@@ -34,16 +34,21 @@ import Testing
 
     @Test(arguments: [
         ("", JSONSyntaxError.Code.truncated, 0, ""), ("  ", .truncated, 2, ""), ("{\"a\":", .truncated, 5, "/a"),
-        ("{\"a\":1", .truncated, 6, ""), ("[1,", .truncated, 3, "/1"), ("\"abc", .truncated, 4, ""), ("tru", .truncated, 3, ""),
-        ("\"a\\", .truncated, 3, ""), ("\"\\u12", .truncated, 5, ""), ("-", .truncated, 1, ""), ("1.", .truncated, 2, ""),
+        ("{\"a\":1", .truncated, 6, ""), ("[1,", .truncated, 3, "/1"), ("\"abc", .truncated, 4, ""),
+        ("tru", .truncated, 3, ""),
+        ("\"a\\", .truncated, 3, ""), ("\"\\u12", .truncated, 5, ""), ("-", .truncated, 1, ""),
+        ("1.", .truncated, 2, ""),
         ("1 2", .syntax, 2, ""), ("[1,]", .syntax, 3, "/1"), ("{\"a\":1,}", .syntax, 7, ""), ("{a:1}", .syntax, 1, ""),
-        ("01", .syntax, 1, ""), ("-a", .syntax, 1, ""), (".5", .syntax, 0, ""), ("1.x", .syntax, 2, ""), ("1ex", .syntax, 2, ""),
+        ("01", .syntax, 1, ""), ("-a", .syntax, 1, ""), (".5", .syntax, 0, ""), ("1.x", .syntax, 2, ""),
+        ("1ex", .syntax, 2, ""),
         ("NaN", .syntax, 0, ""), ("nul1", .syntax, 3, ""), ("'a'", .syntax, 0, ""), ("\"\\x\"", .syntax, 2, ""),
-        ("{\"a\" 1}", .syntax, 5, ""), ("[1 2]", .syntax, 3, ""), ("\"a\nb\"", .syntax, 2, ""), ("\"\\n\u{1}\"", .syntax, 3, ""),
+        ("{\"a\" 1}", .syntax, 5, ""), ("[1 2]", .syntax, 3, ""), ("\"a\nb\"", .syntax, 2, ""),
+        ("\"\\n\u{1}\"", .syntax, 3, ""),
         ("\u{FEFF}{}", .syntax, 0, ""), ("/**/1", .syntax, 0, ""), ("\"\\u12g4\"", .syntax, 5, ""),
         ("{\"a\":{\"b\":[0,1e309]}}", .number, 13, "/a/b/1"), ("-1e999999999999", .number, 0, ""),
         ("{\"a/b\":{\"x~y\":@}}", .syntax, 14, "/a~1b/x~0y"), ("{\"a\":1,\"a\":2}", .duplicateMember, 7, "/a"),
-        ("{\"a\":1,\"\\u0061\":2}", .duplicateMember, 7, "/a"), ("\"\\ud800\"", .utf8, 1, ""), ("\"\\udc00x\"", .utf8, 1, ""),
+        ("{\"a\":1,\"\\u0061\":2}", .duplicateMember, 7, "/a"), ("\"\\ud800\"", .utf8, 1, ""),
+        ("\"\\udc00x\"", .utf8, 1, ""),
         ("\"\\ud800\\u0041\"", .utf8, 1, ""), ("\"\\ud800\\n\"", .utf8, 1, ""), ("{}}", .syntax, 2, ""),
     ])
     func errorsSayWhatAndWhere(text: String, code: JSONSyntaxError.Code, offset: Int, pointer: String) {
@@ -53,12 +58,16 @@ import Testing
         #expect(error?.pointer == pointer)
     }
 
-    @Test(arguments: [
-        [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0x80], [0xFF], [0xE2, 0x82], [0xF8, 0x88, 0x80, 0x80, 0x80],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0x80], [0xFF], [0xE2, 0x82],
+            [0xF8, 0x88, 0x80, 0x80, 0x80],
+        ] as [[UInt8]])
     func illFormedUTF8IsRefusedWhereItStands(bytes: [UInt8]) {
         let start = Array(#"{"ok":"é","bad":""#.utf8)
-        let error = #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(start + [0x61] + bytes + Array("\"}".utf8)) }
+        let error = #expect(throws: JSONSyntaxError.self) {
+            try JSONValue.parse(start + [0x61] + bytes + Array("\"}".utf8))
+        }
         #expect(error?.code == .utf8)
         #expect(error?.offset == start.count + 1)
         #expect(error?.pointer == "/bad")
@@ -80,7 +89,9 @@ import Testing
         let error = #expect(throws: JSONSyntaxError.self) { try self.parse("[\(allowed)]") }
         #expect(error?.code == .depth)
         #expect(error?.pointer == String(repeating: "/0", count: 32))
-        let bomb = #expect(throws: JSONSyntaxError.self) { try self.parse(String(repeating: "{\"a\":", count: 100_000)) }
+        let bomb = #expect(throws: JSONSyntaxError.self) {
+            try self.parse(String(repeating: "{\"a\":", count: 100_000))
+        }
         #expect(bomb?.code == .depth)
     }
 
@@ -120,7 +131,8 @@ import Testing
         var accepted = 0
         for seed in UInt64(1)...6000 {
             var generator = SeededGenerator(seed: seed)
-            let source = seed % 2 == 0 ? Array(Samples.full.utf8) : JSONValue.random(depth: 4, using: &generator).encoded()
+            let source =
+                seed % 2 == 0 ? Array(Samples.full.utf8) : JSONValue.random(depth: 4, using: &generator).encoded()
             let text = seed % 5 == 0 ? source : mutated(source, using: &generator)
             let value = try? JSONValue.parse(text)
             accepted += value == nil ? 0 : 1
@@ -154,7 +166,8 @@ import Testing
             writer.member("h", false)
             writer.member("i", .array([.null, 2]))
         }
-        let expected = #"{"a":"x\"\\\n\u0001\u001f/é","b":[1,{},[true],0.5],"c":{"d":9223372036854775807},"e":[1],"#
+        let expected =
+            #"{"a":"x\"\\\n\u0001\u001f/é","b":[1,{},[true],0.5],"c":{"d":9223372036854775807},"e":[1],"#
             + #""f":"1970-01-01T00:00:00.001Z","g":null,"h":false,"i":[null,2]}"#
         #expect(String(decoding: writer.bytes, as: UTF8.self) == expected)
     }

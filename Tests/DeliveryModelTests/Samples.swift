@@ -88,13 +88,16 @@ extension JSONValue {
         switch Int.random(in: 0..<(depth > 0 ? 8 : 6), using: &generator) {
         case 0: return .null
         case 1: return .bool(Bool.random(using: &generator))
-        case 2: return .integer(Int64.random(in: .min ... .max, using: &generator) >> Int64.random(in: 0..<64, using: &generator))
+        case 2:
+            return .integer(
+                Int64.random(in: .min ... .max, using: &generator) >> Int64.random(in: 0..<64, using: &generator))
         case 3: return .number(self.randomDouble(using: &generator))
         case 4, 5: return .string(self.randomText(using: &generator))
         case 6:
-            return .array((0..<Int.random(in: 0...4, using: &generator)).map { _ in
-                self.random(depth: depth - 1, using: &generator)
-            })
+            return .array(
+                (0..<Int.random(in: 0...4, using: &generator)).map { _ in
+                    self.random(depth: depth - 1, using: &generator)
+                })
         default:
             var object = JSONObject()
             for _ in 0..<Int.random(in: 0...4, using: &generator) {
@@ -125,8 +128,10 @@ extension JSONValue {
 /// Changes a text in a few random places.
 func mutated(_ text: [UInt8], using generator: inout SeededGenerator) -> [UInt8] {
     let tokens = [
-        "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u00e9", "\\ud83d", "\\ude00", "\\ud83d\\ude00", "\\u0000", "0", "-",
-        "1e999", "1e-999", "NaN", "null", "true", "\u{7}", " ", "\n", "é", "𝄞", "1.", ".5", "00", "+1", "E5", "\\x", "//",
+        "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u00e9", "\\ud83d", "\\ude00", "\\ud83d\\ude00", "\\u0000", "0",
+        "-",
+        "1e999", "1e-999", "NaN", "null", "true", "\u{7}", " ", "\n", "é", "𝄞", "1.", ".5", "00", "+1", "E5", "\\x",
+        "//",
         "\u{FEFF}", "123456789012345678901234567890", "2.5e3", "-0", "\"a\":1,\"a\":2,",
     ]
     var bytes = text

@@ -49,7 +49,9 @@ extension PostgresTests {
             #expect(try row[0].text == "zażółć-\(number)")
             #expect(try row[1].orNil?.int64 == (isEven ? Int64(number) << 32 : nil))
             #expect(try row[2].orNil?.milliseconds == (isEven ? 1_795_284_000_000 + Int64(number) : nil))
-            #expect(try row[3].orNil?.byteArray == (isEven ? [UInt8](repeating: UInt8(number % 256), count: number % 50) : nil))
+            #expect(
+                try row[3].orNil?.byteArray
+                    == (isEven ? [UInt8](repeating: UInt8(number % 256), count: number % 50) : nil))
             #expect(try row[4].double == Double(number) / 3)
             #expect(try row[5].bool == isEven)
             #expect(try row[6].textArray == ["a", "\(number)"])

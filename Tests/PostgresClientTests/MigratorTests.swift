@@ -15,7 +15,8 @@ extension PostgresTests {
                 #expect(try await PostgresMigrator.run([second, first], on: pool) == [1, 2])
                 #expect(try await PostgresMigrator.run([first, second], on: pool) == [])
                 let record = try await pool.rows(
-                    "SELECT number, name, length(checksum), applied_at <= now() FROM martlet_migrations ORDER BY number")
+                    "SELECT number, name, length(checksum), applied_at <= now() FROM martlet_migrations ORDER BY number"
+                )
                 #expect(record.count == 2)
                 #expect(try record[1, 0].int == 2)
                 #expect(try record[1, 1].text == "ages")
@@ -28,7 +29,8 @@ extension PostgresTests {
         @Test("run once when eight processes start together")
         func together() async throws {
             let url = try await TestDatabase.schema()
-            let slow = PostgresMigration(number: 3, name: "slow", sql: "SELECT pg_sleep(0.1); INSERT INTO people VALUES ('bob', 1)")
+            let slow = PostgresMigration(
+                number: 3, name: "slow", sql: "SELECT pg_sleep(0.1); INSERT INTO people VALUES ('bob', 1)")
             let applied = try await withThrowingTaskGroup(of: [Int].self) { group in
                 for _ in 0..<8 {
                     group.addTask {
@@ -72,7 +74,8 @@ extension PostgresTests {
         func failure() async throws {
             try await withPool { pool in
                 let broken = PostgresMigration(
-                    number: 2, name: "broken", sql: "INSERT INTO people VALUES ('x'); ALTER TABLE people ADD COLUMN id text")
+                    number: 2, name: "broken",
+                    sql: "INSERT INTO people VALUES ('x'); ALTER TABLE people ADD COLUMN id text")
                 let error = await postgresError { _ = try await PostgresMigrator.run([first, broken], on: pool) }
                 #expect(error?.code == .server("42701"))
                 #expect(error?.detail.hasPrefix("migration 2 (broken): ") == true)
@@ -86,11 +89,12 @@ extension PostgresTests {
         func numbering() async throws {
             try await withPool { pool in
                 let twin = PostgresMigration(number: 1, name: "twin", sql: "SELECT 1")
-                #expect(
-                    await postgresError { _ = try await PostgresMigrator.run([first, twin], on: pool) }?.code == .migration)
+                await postgresError(.migration) { _ = try await PostgresMigrator.run([first, twin], on: pool) }
                 let third = PostgresMigration(number: 3, name: "later", sql: "SELECT 1")
                 try await PostgresMigrator.run([first, third], on: pool)
-                let error = await postgresError { _ = try await PostgresMigrator.run([first, second, third], on: pool) }
+                let error = await postgresError {
+                    _ = try await PostgresMigrator.run([first, second, third], on: pool)
+                }
                 #expect(error?.detail == "migration 2 (ages) is missing although migration 3 is applied")
             }
         }

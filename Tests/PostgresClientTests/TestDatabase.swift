@@ -5,14 +5,24 @@ import PostgresClient
 import Testing
 import ThreadBridge
 
-/// All suites lie in this one. They take turns: together their pools would ask for more than the server's 60 connections.
+/// All suites lie in this one. They take turns: together their pools would ask for more than the server's 60
+/// connections.
 @Suite("PostgresClient", .serialized, .timeLimit(.minutes(2)))
 enum PostgresTests {}
 
 enum TestDatabase {
     private static let server = Task {
         Self.removeLeftovers()
-        return try await LocalPostgres.start(in: Self.folder("shared"), isDurable: false)
+        return try await Self.startServer(in: Self.folder("shared"))
+    }
+
+    /// Starts a server that forgets what it was told when the machine fails.
+    static func startServer(in folder: String) async throws -> LocalPostgres {
+        // A child process inherits the signal mask, and the threads that run tasks block nearly all signals: the shell
+        // that watches over the server would never learn that it has ended.
+        var none = sigset_t()
+        unsafe pthread_sigmask(SIG_SETMASK, &none, nil)
+        return try await LocalPostgres.start(in: folder, isDurable: false)
     }
 
     /// The server's connection string; starts it for the first test that asks.
@@ -61,7 +71,8 @@ func withPool<Result>(
     let place: String
     if let url { place = url } else { place = try await TestDatabase.schema() }
     let settings = try PostgresSettings(
-        connectionString: place, connections: connections, statementTimeout: statementTimeout, waitingLimit: waitingLimit)
+        connectionString: place, connections: connections, statementTimeout: statementTimeout,
+        waitingLimit: waitingLimit)
     let pool = PostgresPool(settings, onStateChange: onStateChange)
     do {
         let result = try await body(pool)
@@ -73,20 +84,30 @@ func withPool<Result>(
     }
 }
 
-/// The error that `body` throws; a failed expectation when it throws none or another.
+/// The error that `body` throws; a failed expectation when it throws none, another, or one with another code.
+///
+/// Not to be called inside of `#expect`: Swift 6.3 takes a closure there for another one of the same function.
+@discardableResult
 func postgresError(
-    _ sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> Void
+    _ code: PostgresError.Code? = nil, _ sourceLocation: SourceLocation = #_sourceLocation,
+    _ body: () async throws -> Void
 ) async -> PostgresError? {
     do {
         try await body()
         Issue.record("nothing was thrown", sourceLocation: sourceLocation)
         return nil
     } catch let error as PostgresError {
+        if let code { #expect(error.code == code, sourceLocation: sourceLocation) }
         return error
     } catch {
         Issue.record("\(error)", sourceLocation: sourceLocation)
         return nil
     }
+}
+
+extension Protected where Value: Sendable {
+    /// A copy of the value as it is now.
+    var current: Value { self.withLock { $0 } }
 }
 
 extension PostgresPool {

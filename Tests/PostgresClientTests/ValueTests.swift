@@ -51,7 +51,8 @@ extension PostgresTests {
             try await withPool { pool in
                 let row = try await pool.rows(
                     "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::int4",
-                    .text(nil), .bytes(nil), .int2(nil), .int4(nil), .int8(nil), .float8(nil), .bool(nil), .timestamptz(nil),
+                    .text(nil), .bytes(nil), .int2(nil), .int4(nil), .int8(nil), .float8(nil), .bool(nil),
+                    .timestamptz(nil),
                     .null
                 ).row(0)
                 for column in 0..<9 {
@@ -122,16 +123,23 @@ extension PostgresTests {
             }
         }
 
-        @Test("of random times survive the way to 2000's microseconds and back", arguments: [UInt64.random(in: 0 ... .max)])
+        @Test(
+            "of random times survive the way to 2000's microseconds and back",
+            arguments: [UInt64.random(in: 0 ... .max)])
         func times(seed: UInt64) async throws {
             var generator = SeededGenerator(state: seed)
             // The years -4000 to +10000.
-            let times = (0..<500).map { _ in Int64.random(in: -188_000_000_000_000...253_000_000_000_000, using: &generator) }
+            let times = (0..<500).map { _ in
+                Int64.random(in: -188_000_000_000_000...253_000_000_000_000, using: &generator)
+            }
             try await withPool { pool in
                 let back = try await pool.rows("SELECT $1", .timestamptzArray(times))[0, 0].timestamptzArray
                 #expect(back == times, "seed \(seed)")
                 let epochs = try await pool.rows(
-                    "SELECT array_agg((extract(epoch FROM t) * 1000)::int8 ORDER BY n) FROM unnest($1) WITH ORDINALITY AS u(t, n)",
+                    """
+                    SELECT array_agg((extract(epoch FROM t) * 1000)::int8 ORDER BY n)
+                    FROM unnest($1) WITH ORDINALITY AS u(t, n)
+                    """,
                     .timestamptzArray(times))[0, 0].int8Array
                 #expect(epochs == times, "seed \(seed)")
             }
@@ -155,10 +163,10 @@ extension PostgresTests {
                 let rows = try await pool.rows("SELECT 1::int4 AS a, 'x'::text AS b FROM generate_series(1, 2)")
                 #expect(rows.count == 2 && rows.columnCount == 2)
                 for (row, column) in [(-1, 0), (2, 0), (0, -1), (0, 2), (.max, .max), (.min, .min)] {
-                    #expect(await postgresError { _ = try rows[row, column] }?.code == .decoding)
+                    await postgresError(.decoding) { _ = try rows[row, column] }
                 }
-                #expect(await postgresError { _ = try rows.row(2) }?.code == .decoding)
-                #expect(await postgresError { _ = try rows.row(0)["c"] }?.code == .decoding)
+                await postgresError(.decoding) { _ = try rows.row(2) }
+                await postgresError(.decoding) { _ = try rows.row(0)["c"] }
                 #expect(try rows.column("b") == 1)
             }
         }
@@ -167,19 +175,20 @@ extension PostgresTests {
         func types() async throws {
             try await withPool { pool in
                 let row = try await pool.rows(
-                    "SELECT 'x'::text, 1::int4, 1.5::float8, now(), NULL::int4, 1.5::numeric, ARRAY[[1::int8]], true").row(0)
-                #expect(await postgresError { _ = try row[0].int }?.code == .decoding)
-                #expect(await postgresError { _ = try row[1].text }?.code == .decoding)
-                #expect(await postgresError { _ = try row[1].bool }?.code == .decoding)
-                #expect(await postgresError { _ = try row[2].int }?.code == .decoding)
-                #expect(await postgresError { _ = try row[3].int }?.code == .decoding)
-                #expect(await postgresError { _ = try row[4].int }?.code == .decoding)
-                #expect(await postgresError { _ = try row[5].double }?.code == .decoding)
-                #expect(await postgresError { _ = try row[6].int8Array }?.code == .decoding)
-                #expect(await postgresError { _ = try row[6].textArray }?.code == .decoding)
-                #expect(await postgresError { _ = try row[1].int8Array }?.code == .decoding)
-                #expect(await postgresError { _ = try row[7].double }?.code == .decoding)
-                #expect(await postgresError { _ = try row[2].milliseconds }?.code == .decoding)
+                    "SELECT 'x'::text, 1::int4, 1.5::float8, now(), NULL::int4, 1.5::numeric, ARRAY[[1::int8]], true"
+                ).row(0)
+                await postgresError(.decoding) { _ = try row[0].int }
+                await postgresError(.decoding) { _ = try row[1].text }
+                await postgresError(.decoding) { _ = try row[1].bool }
+                await postgresError(.decoding) { _ = try row[2].int }
+                await postgresError(.decoding) { _ = try row[3].int }
+                await postgresError(.decoding) { _ = try row[4].int }
+                await postgresError(.decoding) { _ = try row[5].double }
+                await postgresError(.decoding) { _ = try row[6].int8Array }
+                await postgresError(.decoding) { _ = try row[6].textArray }
+                await postgresError(.decoding) { _ = try row[1].int8Array }
+                await postgresError(.decoding) { _ = try row[7].double }
+                await postgresError(.decoding) { _ = try row[2].milliseconds }
             }
         }
 
@@ -189,12 +198,15 @@ extension PostgresTests {
                 _ = try await pool.rows("CREATE TYPE mood AS ENUM ('fine', 'grand')")
                 let row = try await pool.rows(
                     """
-                    SELECT 7::int2, 8::int4, 9::int8, 'v'::varchar, '{"a": 1}'::jsonb, '[1]'::json, 'n'::name, 'grand'::mood,
-                        0.5::float4, 4000000000::oid
+                    SELECT 7::int2, 8::int4, 9::int8, 'v'::varchar, '{"a": 1}'::jsonb, '[1]'::json, 'n'::name,
+                        'grand'::mood, 0.5::float4, 4000000000::oid
                     """
                 ).row(0)
                 #expect(try [row[0].int, row[1].int, row[2].int, row[9].int] == [7, 8, 9, 4_000_000_000])
-                #expect(try [row[3].text, row[4].text, row[5].text, row[6].text, row[7].text] == ["v", "{\"a\": 1}", "[1]", "n", "grand"])
+                #expect(
+                    try [row[3].text, row[4].text, row[5].text, row[6].text, row[7].text] == [
+                        "v", "{\"a\": 1}", "[1]", "n", "grand",
+                    ])
                 #expect(try row[8].double == 0.5)
             }
         }

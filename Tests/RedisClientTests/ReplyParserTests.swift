@@ -56,7 +56,10 @@ struct ReplyParserTests {
     private static func feed(
         _ bytes: [UInt8], to parser: ReplyParser, _ replies: inout [RedisValue]
     ) throws(RedisError) {
-        try unsafe bytes.withUnsafeBytes { (bytes) throws(RedisError) in try unsafe parser.feed(bytes, into: &replies) }
+        // `ByteBuffer` passes typed errors on, `Array` does not.
+        try unsafe ByteBuffer(bytes: bytes).withUnsafeReadableBytes { (bytes) throws(RedisError) in
+            try unsafe parser.feed(bytes, into: &replies)
+        }
     }
 
     private static func randomValue(depth: Int, _ generator: inout SeededGenerator) -> RedisValue {

@@ -15,12 +15,28 @@ func withFolder(_ body: (String) async throws -> Void) async throws {
     try await body(folder)
 }
 
+/// A private server, as `LocalRedis` makes it.
+func startRedis(in folder: String, port: Int? = nil, isDurable: Bool = true) async throws -> LocalRedis {
+    unblockSignals()
+    return try await LocalRedis.start(in: folder, port: port, isDurable: isDurable)
+}
+
+/// Lets this thread, and the programs that it starts, get signals again.
+///
+/// The threads that run tasks block them, programs inherit that, and a redis-server that never sees SIGTERM does
+/// not end.
+private func unblockSignals() {
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe pthread_sigmask(SIG_SETMASK, &none, nil)
+}
+
 /// A private server and a connection to it.
 func withRedis(
     settings: RedisSettings = RedisSettings(), _ body: (LocalRedis, RedisConnection) async throws -> Void
 ) async throws {
     try await withFolder { folder in
-        let server = try await LocalRedis.start(in: folder, isDurable: false)
+        let server = try await startRedis(in: folder, isDurable: false)
         try await withConnection(to: server.url, settings: settings) { connection in
             try await body(server, connection)
         }
@@ -51,6 +67,7 @@ func withServer(_ configuration: String, in folder: String, _ body: () async thr
         throw TestFailure("redis-server is not installed: apt-get install redis-server")
     }
     try writePrivately(configuration + "\ndir \(folder)\nsave \"\"\ndaemonize no\n", to: folder + "/own.conf")
+    unblockSignals()
     let child = try ChildProcess([program, folder + "/own.conf"], stopSignal: "TERM", log: folder + "/own.log")
     do {
         try await body()

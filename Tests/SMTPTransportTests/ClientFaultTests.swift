@@ -31,7 +31,7 @@ import Testing
             let features: Set<SMTPSimulatorSettings.Feature> = seed % 2 == 0 ? [] : [.pipelining, .size]
             let alphabet: [UInt8] = [46, 46, 97, 98, 13, 10]
             let lines = (0..<30).map { _ in
-                (0..<Int.random(in: 0...30_000, using: &dice)).map { _ in alphabet.randomElement(using: &dice) ?? 0 }
+                (0..<Int.random(in: 0...6_000, using: &dice)).map { _ in alphabet.randomElement(using: &dice) ?? 0 }
             }
             try await withSimulator({ $0.features = features }) { simulator in
                 try await withClient(port: simulator.port) { client in

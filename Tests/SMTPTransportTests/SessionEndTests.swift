@@ -12,23 +12,23 @@ struct Place: Sendable, CustomTestStringConvertible {
     let make: @Sendable () -> SMTPSession
 
     static let all: [Place] = [
-        Place("connecting", .connect, .setUp) { SMTPSession(settings: settings(), isLoopback: true) },
-        Place("greeting", .greeting, .setUp) { Self.saying([], settings()) },
-        Place("ehlo", .ehlo, .setUp) { Self.saying(["220 x\r\n"], settings()) },
-        Place("helo", .ehlo, .setUp) { Self.saying(["220 x\r\n", "502 x\r\n"], settings()) },
+        Place("connecting", .connect, .setUp) { SMTPSession(settings: plainSettings(), isLoopback: true) },
+        Place("greeting", .greeting, .setUp) { Self.saying([], plainSettings()) },
+        Place("ehlo", .ehlo, .setUp) { Self.saying(["220 x\r\n"], plainSettings()) },
+        Place("helo", .ehlo, .setUp) { Self.saying(["220 x\r\n", "502 x\r\n"], plainSettings()) },
         Place("startTLS", .starttls, .setUp) {
-            Self.saying(["220 x\r\n", ehloReply(["STARTTLS"])], settings(security: .startTLS))
+            Self.saying(["220 x\r\n", ehloReply(["STARTTLS"])], plainSettings(security: .startTLS))
         },
         Place("tlsStarting", .starttls, .setUp) {
-            Self.saying(["220 x\r\n", ehloReply(["STARTTLS"]), "220 go\r\n"], settings(security: .startTLS))
+            Self.saying(["220 x\r\n", ehloReply(["STARTTLS"]), "220 go\r\n"], plainSettings(security: .startTLS))
         },
         Place("token", .auth, .setUp) {
             let xoauth2 = SMTPSettings.Authentication.xoauth2(user: "u", token: { "t" })
-            return Self.saying(["220 x\r\n", ehloReply(allFeatures)], settings(authentication: xoauth2))
+            return Self.saying(["220 x\r\n", ehloReply(allFeatures)], plainSettings(authentication: xoauth2))
         },
         Place("auth", .auth, .setUp) {
             let plain = SMTPSettings.Authentication.plain(user: "u", password: "p")
-            return Self.saying(["220 x\r\n", ehloReply(allFeatures)], settings(authentication: plain))
+            return Self.saying(["220 x\r\n", ehloReply(allFeatures)], plainSettings(authentication: plain))
         },
         Place("ready", .mail, .idle) { .ready() },
         Place("mail", .mail, .beforeDot) { Self.sending("") },

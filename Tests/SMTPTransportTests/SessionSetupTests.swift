@@ -9,7 +9,7 @@ import Testing
         isLoopback: Bool = true
     ) -> SMTPSession {
         var session = SMTPSession(
-            settings: settings(security: security, authentication: authentication), isLoopback: isLoopback)
+            settings: plainSettings(security: security, authentication: authentication), isLoopback: isLoopback)
         _ = session.connected()
         return session
     }
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func aNameThatIsNoNameIsNeverSaid() {
-        var settings = settings()
+        var settings = plainSettings()
         settings.heloName = "x\r\nMAIL FROM:<a@b>"
         var session = SMTPSession(settings: settings, isLoopback: true)
         _ = session.connected()

@@ -15,7 +15,7 @@ import ThreadBridge
 
 let allFeatures = ["PIPELINING", "SIZE 100000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "AUTH PLAIN LOGIN XOAUTH2"]
 
-func settings(
+func plainSettings(
     security: SMTPSettings.Security = .plaintext, authentication: SMTPSettings.Authentication = .none
 ) -> SMTPSettings {
     SMTPSettings(
@@ -27,7 +27,7 @@ extension SMTPSession {
 
     /// A session that has been through EHLO.
     static func ready(features: [String] = allFeatures) -> SMTPSession {
-        var session = SMTPSession(settings: settings(), isLoopback: true)
+        var session = SMTPSession(settings: plainSettings(), isLoopback: true)
         _ = session.connected()
         _ = session.server("220 mx.test ESMTP\r\n")
         _ = session.server(ehloReply(features))
@@ -38,7 +38,7 @@ extension SMTPSession {
         from sender: String = "a@sender.test", to recipients: [String] = ["b@example.test"],
         _ message: String = "Subject: x\r\n\r\nhello\r\n", wasIdle: Bool = false
     ) -> [Action] {
-        self.begin(transaction(from: sender, to: recipients, message), wasIdle: wasIdle)
+        self.begin(makeTransaction(from: sender, to: recipients, message), wasIdle: wasIdle)
     }
 }
 
@@ -47,7 +47,7 @@ func ehloReply(_ features: [String]) -> String {
     return lines.enumerated().map { "250\($0 == lines.count - 1 ? " " : "-")\($1)\r\n" }.joined()
 }
 
-func transaction(from sender: String, to recipients: [String], _ message: String) -> SMTPTransaction {
+func makeTransaction(from sender: String, to recipients: [String], _ message: String) -> SMTPTransaction {
     SMTPTransaction(
         SMTPEnvelope(sender: sender, recipients: recipients),
         content: SMTPContent(message: ByteBuffer(string: message)))
@@ -120,7 +120,7 @@ func withClient<Result>(
 ) async throws -> Result {
     var settings = SMTPSettings(
         host: "127.0.0.1", port: port, security: .plaintext, heloName: "client.test", connectionsMax: 4,
-        connectTimeoutMilliseconds: 5_000, commandTimeoutMilliseconds: 20_000, finalDotTimeoutMilliseconds: 20_000)
+        connectTimeoutMilliseconds: 5_000, commandTimeoutMilliseconds: 60_000, finalDotTimeoutMilliseconds: 60_000)
     change(&settings)
     var logger = Logger(label: "test")
     logger.logLevel = .critical
@@ -143,14 +143,18 @@ extension SMTPClient {
     }
 }
 
-/// Waits until something is so; false when it is not in time.
-func eventually(within seconds: Double = 20, _ isSo: () -> Bool) async throws -> Bool {
+/// Waits until something is so; an issue when it is not in time.
+func eventually(
+    within seconds: Double = 20, sourceLocation: SourceLocation = #_sourceLocation, _ isSo: () -> Bool
+) async throws {
     let end = ContinuousClock.now + .seconds(seconds)
-    while ContinuousClock.now < end {
-        if isSo() { return true }
+    while !isSo() {
+        guard ContinuousClock.now < end else {
+            Issue.record("it did not come about within \(seconds) s", sourceLocation: sourceLocation)
+            return
+        }
         try await Task.sleep(for: .milliseconds(5))
     }
-    return isSo()
 }
 
 /// A server that says the next text of its script when a connection begins and whenever the client has said

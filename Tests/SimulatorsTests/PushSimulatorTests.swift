@@ -5,7 +5,8 @@ import Testing
 
 @Suite(.timeLimit(.minutes(2)))
 struct PushSimulatorTests {
-    private static let body = #"{"message":{"token":"device-1","notification":{"title":"Hi","body":"there"},"data":{"k":"v"}}}"#
+    private static let body =
+        #"{"message":{"token":"device-1","notification":{"title":"Hi","body":"there"},"data":{"k":"v"}}}"#
 
     @Test func anAssertionBuysATokenThatSends() async throws {
         try await withFleet { fleet in
@@ -103,7 +104,8 @@ struct PushSimulatorTests {
             #expect(answer.json["error"]["status"].text == name)
             #expect(answer.json["error"]["details"][0]["errorCode"].text == code)
             #expect(
-                answer.json["error"]["details"][0]["@type"].text == "type.googleapis.com/google.firebase.fcm.v1.FcmError")
+                answer.json["error"]["details"][0]["@type"].text
+                    == "type.googleapis.com/google.firebase.fcm.v1.FcmError")
             #expect(answer.headers["retry-after"] == ([429, 503].contains(status) ? "1" : nil))
             #expect(fleet.push.counts.accepted == 0)
             #expect(fleet.push.counts.errors == [code: 1])
@@ -196,9 +198,9 @@ struct PushSimulatorTests {
             }
 
             #expect(try await send() == 200)
-            shift.advance(seconds: 3590)
+            shift.advance(seconds: 3000)
             #expect(try await send() == 200)
-            shift.advance(seconds: 20)
+            shift.advance(seconds: 700)
             #expect(try await send() == 401)
             await push.stop()
         }

@@ -12,7 +12,8 @@ struct SMSSimulatorTests {
             let answer = try await fleet.postSMS(Self.form, version: version)
             let sid = try #require(answer.json["sid"].text)
             let uri = try #require(answer.json["uri"].text)
-            let user = try #require(answer.json["account_sid"].text) + ":" + #require(fleet.environment["TWILIO_AUTH_TOKEN"])
+            let user =
+                try #require(answer.json["account_sid"].text) + ":" + #require(fleet.environment["TWILIO_AUTH_TOKEN"])
             let lookup = try await curl(fleet.sms.url + uri, trust: fleet.trust, ["-u", user], version: version)
             let missing = try await curl(
                 fleet.sms.url + uri.replacing(sid, with: "SM00"), trust: fleet.trust, ["-u", user], version: version)
@@ -66,7 +67,8 @@ struct SMSSimulatorTests {
         Refusal(["To": "+048600100200"], 400, 21211), Refusal(["To": "+4860010020012345"], 400, 21211),
         Refusal(["From": nil], 400, 21603), Refusal(["From": "not a sender!"], 400, 21212),
         Refusal(["Body": nil], 400, 21602), Refusal(["Body": String(repeating: "a", count: 1601)], 400, 21617),
-        Refusal(["StatusCallback": "ftp://example.com"], 400, 21609), Refusal(["MessagingServiceSid": "MG1"], 400, 21701),
+        Refusal(["StatusCallback": "ftp://example.com"], 400, 21609),
+        Refusal(["MessagingServiceSid": "MG1"], 400, 21701),
         Refusal(["To": "+15005550000"], 400, 21211), Refusal(["To": "+15005550610"], 400, 21610),
         Refusal(["To": "+15005550614"], 400, 21614), Refusal(["To": "+15005550500"], 500, 20500),
     ])
@@ -87,7 +89,8 @@ struct SMSSimulatorTests {
 
     @Test func aBodyOfSixteenHundredCharactersIsTaken() async throws {
         try await withFleet { fleet in
-            let answer = try await fleet.postSMS(Self.form.merging(["Body": String(repeating: "ż", count: 1600)]) { $1 })
+            let answer = try await fleet.postSMS(
+                Self.form.merging(["Body": String(repeating: "ż", count: 1600)]) { $1 })
 
             #expect(answer.status == 201)
             #expect(answer.json["num_segments"].text == "24")
@@ -132,7 +135,8 @@ struct SMSSimulatorTests {
             let other = try await curl("\(base)AC0/Messages.json", trust: fleet.trust, user, body: "To=x")
             let list = try await curl("\(base)\(account)/Messages.json", trust: fleet.trust, user)
             let tooLarge = try await curl(
-                "\(base)\(account)/Messages.json", trust: fleet.trust, user, body: String(repeating: "a", count: 2_000_000))
+                "\(base)\(account)/Messages.json", trust: fleet.trust, user,
+                body: String(repeating: "a", count: 2_000_000))
 
             #expect(other.status == 404)
             #expect(other.json["code"].number == 20404)

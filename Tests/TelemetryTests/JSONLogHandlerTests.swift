@@ -100,7 +100,7 @@ import Testing
 
     @Test(.timeLimit(.minutes(1)), arguments: ["@", "a@", "a%40", "\"@", "+1", "+1 ", "://a@", "%2B1("])
     func hostileTextCostsNoMoreThanItsLength(unit: String) {
-        let text = String(repeating: unit, count: 50_000)
+        let text = String(repeating: unit, count: 15_000)
 
         #expect(Redactor().masked(text).utf8.count <= text.utf8.count * 10)
     }
@@ -183,26 +183,27 @@ import Testing
                     let logger = Logger(label: "t\(task)") {
                         JSONLogHandler(label: $0, redactor: Redactor(), output: output)
                     }
-                    for index in 0..<100 { logger.info("\(index) \(long)") }
+                    for index in 0..<25 { logger.info("\(index) \(long)") }
                 }
             }
         }
         try handle.close()
 
         let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n")
-        #expect(lines.count == 800)
+        #expect(lines.count == 200)
         for line in lines {
             let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String]
             #expect(object?["message"]?.hasSuffix("z") == true)
         }
     }
 
-    @Test func aClosedDescriptorLosesTheLineAndNothingElse() {
-        let logger = Logger(label: "x") {
-            JSONLogHandler(label: $0, redactor: Redactor(), output: LogOutput(descriptor: -1))
-        }
+    @Test func aLineThatCannotBeWrittenIsCountedAndNothingElseHappens() {
+        let output = LogOutput(descriptor: -1)
+        let logger = Logger(label: "x") { JSONLogHandler(label: $0, redactor: Redactor(), output: output) }
 
         logger.info("lost")
+
+        #expect(output.lostLines == 1)
     }
 
     @Test(arguments: [

@@ -81,7 +81,8 @@ struct ProtectedTests {
             }
         }
         for thread in threads { thread.join() }
-        #expect(counter.withLock { $0 } == 80_000)
+        let result = counter.withLock { $0 }
+        #expect(result == 80_000)
     }
 
     @Test("wakes every waiter when all are called")
@@ -97,7 +98,8 @@ struct ProtectedTests {
         isOpen.withLock { $0 = true }
         isOpen.wakeAll()
         for thread in threads { thread.join() }
-        #expect(woken.withLock { $0 } == 6)
+        let result = woken.withLock { $0 }
+        #expect(result == 6)
     }
 
     @Test("gives up waiting when time is up, and not before")
@@ -107,7 +109,8 @@ struct ProtectedTests {
         let result = value.wait(upTo: .milliseconds(30)) { $0 == 1 ? true : nil }
         #expect(result == nil)
         #expect(ContinuousClock.now - start >= .milliseconds(30))
-        #expect(value.wait(upTo: .seconds(-1)) { $0 == 0 ? true : nil } == true)
+        let isThere = value.wait(upTo: .seconds(-1)) { $0 == 0 ? true : nil }
+        #expect(isThere == true)
     }
 
     @Test("sees a change that comes in time, however long the limit")
@@ -117,7 +120,8 @@ struct ProtectedTests {
             value.withLock { $0 = 1 }
             value.signal()
         }
-        #expect(value.wait(upTo: .seconds(Int64.max)) { $0 == 1 ? true : nil } == true)
+        let isSeen = value.wait(upTo: .seconds(Int64.max)) { $0 == 1 ? true : nil }
+        #expect(isSeen == true)
         thread.join()
     }
 
@@ -137,7 +141,8 @@ struct ProtectedTests {
             _ = ball.wait { $0 == round * 2 + 2 ? true : nil }
         }
         thread.join()
-        #expect(ball.withLock { $0 } == 10_000)
+        let result = ball.withLock { $0 }
+        #expect(result == 10_000)
     }
 }
 

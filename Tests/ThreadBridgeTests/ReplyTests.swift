@@ -57,7 +57,8 @@ struct ReplyTests {
                     if number % 2 == 0 { task.cancel() }
                     switch await task.result {
                     case .success(let value): return value == number
-                    case .failure(let error): return (error as? Failed) == Failed(reason: "cancelled") && number % 2 == 0
+                    case .failure(let error):
+                        return (error as? Failed) == Failed(reason: "cancelled") && number % 2 == 0
                     }
                 }
             }

@@ -1,5 +1,6 @@
 /// One entry of `answers` in a provider's file.
 
+import SettingsFile
 import DeliveryModel
 import Yams
 
@@ -22,7 +23,8 @@ extension AnswerRule {
         let single = statuses.count == 1 && statuses[0].count == 1 ? statuses.first?.lowerBound : nil
         let reason = section.string("reason") ?? single.map { "http.\($0)" }
         guard let reason, isReason(reason) else {
-            section.report("reason", "a code of lower-case words joined by dots is expected, such as sms.invalid_number")
+            section.report(
+                "reason", "a code of lower-case words joined by dots is expected, such as sms.invalid_number")
             return nil
         }
         guard let verdict, !statuses.isEmpty else { return nil }
@@ -35,7 +37,8 @@ extension AnswerRule {
 private func isReason(_ text: String) -> Bool {
     (1...64).contains(text.utf8.count)
         && text.utf8.allSatisfy { byte in
-            byte.isASCIIDigit || (byte.isASCIILetter && byte >= 0x60) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
+            byte.isASCIIDigit || (byte.isASCIILetter && byte >= 0x60) || byte == UInt8(ascii: ".")
+                || byte == UInt8(ascii: "_")
         }
 }
 
@@ -75,7 +78,8 @@ extension YAMLSection {
 
 private func statusRange(_ text: String) -> ClosedRange<Int>? {
     if let status = Int(text) { return (100...599).contains(status) ? status...status : nil }
-    guard text.utf8.count == 3, text.hasSuffix("xx"), let hundreds = text.first?.wholeNumberValue, (1...5).contains(hundreds)
+    guard text.utf8.count == 3, text.hasSuffix("xx"), let hundreds = text.first?.wholeNumberValue,
+        (1...5).contains(hundreds)
     else { return nil }
     return (hundreds * 100)...(hundreds * 100 + 99)
 }

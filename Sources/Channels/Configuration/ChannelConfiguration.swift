@@ -1,9 +1,8 @@
 /// The providers' files as values: read, checked, with secrets filled in, and nothing opened yet.
 
-import CryptoExtras
+import SettingsFile
 import DeliveryModel
 import Foundation
-import SMTPTransport
 
 /// What `channels/providers` asks for.
 package struct ChannelConfiguration: Sendable {
@@ -17,6 +16,7 @@ package struct ChannelConfiguration: Sendable {
     /// - Parameters:
     ///   - providersFolder: Such as `channels/providers`.
     ///   - environment: Where `…_env` keys look.
+    /// - Returns: The providers that are enabled.
     /// - Throws: ``ChannelConfigurationError`` with all problems of all files.
     package static func load(
         providersFolder: String, environment: [String: String]
@@ -84,7 +84,8 @@ enum ProviderConfiguration: Sendable {
     init?(reading file: YAMLFile, name: String) {
         guard let root = file.root() else { return nil }
         guard root.overridableBool("enabled", default: true) else { return nil }
-        guard (1...64).contains(name.utf8.count), name.utf8.allSatisfy({ $0.isASCIIAlphanumeric || $0 == 45 || $0 == 95 })
+        guard (1...64).contains(name.utf8.count),
+            name.utf8.allSatisfy({ $0.isASCIIAlphanumeric || $0 == 45 || $0 == 95 })
         else {
             file.report(nil, nil, "the file's name is the provider's: letters, digits, `-` and `_`, at most 64")
             return nil

@@ -1,5 +1,6 @@
 /// A provider of kind `smtp`.
 
+import SettingsFile
 import DeliveryModel
 import Foundation
 import SMTPTransport
@@ -82,8 +83,10 @@ struct EmailConfiguration: Sendable {
         settings.messagesPerConnectionMax = limits.integer(
             "messages_per_connection", in: 1...1_000_000, default: settings.messagesPerConnectionMax)
         let timeouts = root.section("timeouts")
-        settings.connectTimeoutMilliseconds = 1000 * Int64(timeouts.integer("connect_seconds", in: 1...300, default: 10))
-        settings.commandTimeoutMilliseconds = 1000 * Int64(timeouts.integer("command_seconds", in: 1...600, default: 60))
+        settings.connectTimeoutMilliseconds =
+            1000 * Int64(timeouts.integer("connect_seconds", in: 1...300, default: 10))
+        settings.commandTimeoutMilliseconds =
+            1000 * Int64(timeouts.integer("command_seconds", in: 1...600, default: 60))
         settings.finalDotTimeoutMilliseconds =
             1000 * Int64(timeouts.integer("final_dot_seconds", in: 1...1200, default: 600))
         settings.idleTimeoutMilliseconds = 1000 * Int64(timeouts.integer("idle_seconds", in: 1...3600, default: 30))
@@ -95,11 +98,22 @@ struct EmailConfiguration: Sendable {
         let schemes: [String: (SMTPSettings.Security, Int)] = [
             "smtps": (.implicitTLS, 465), "smtp": (.startTLS, 587), "smtp+plaintext": (.plaintext, 25),
         ]
-        guard let endpoint = Endpoint(text), let (security, port) = schemes[endpoint.scheme], endpoint.path.isEmpty
+        guard var endpoint = Endpoint(text), let (security, port) = schemes[endpoint.scheme], endpoint.path.isEmpty
         else {
             root.report(
                 root.source(of: "endpoint"),
-                "a URL is expected: smtp://host:587 (STARTTLS), smtps://host:465 (TLS) or smtp+plaintext://127.0.0.1:25")
+                "a URL is expected: smtp://host:587 (STARTTLS), smtps://host:465 (TLS) or smtp+plaintext://127.0.0.1:25"
+            )
+            return
+        }
+        if let host = root.overridable("host") { endpoint.host = host }
+        if let text = root.overridable("port") {
+            let port = Int(text).flatMap { (1...65_535).contains($0) ? $0 : nil }
+            if port == nil { root.report(root.source(of: "port"), "a port from 1 to 65535 is expected") }
+            endpoint.port = port
+        }
+        guard Endpoint(endpoint.text) == endpoint else {
+            root.report(root.source(of: "host"), "the name or the address of a host is expected")
             return
         }
         guard security != .plaintext || endpoint.isLoopback else {
@@ -113,8 +127,24 @@ struct EmailConfiguration: Sendable {
 
     private static func authentication(_ section: YAMLSection) -> SMTPSettings.Authentication {
         defer { section.finish() }
-        switch section.choice("method", Method.self, default: Method.none) ?? .none {
-        case .none: return .none
+        let text = section.overridable("method") ?? Method.none.rawValue
+        guard let method = Method(rawValue: text) else {
+            let known = Method.allCases.map(\.rawValue).joined(separator: ", ")
+            section.report(section.source(of: "method"), "`\(text.prefix(40))` is not known here: use one of \(known)")
+            return .none
+        }
+        switch method {
+        case .none:
+            // Switched off from outside, the file's own user and secrets are no mistake.
+            if section.source(of: "method") == "method_env" {
+                for key in ["user", "password", "token"] {
+                    _ = section.node("\(key)_env")
+                    _ = section.node("\(key)_file")
+                    _ = section.node("\(key)_file_env")
+                }
+                _ = section.node("user")
+            }
+            return .none
         case .plain:
             let user = section.overridable("user", required: true) ?? ""
             return .plain(user: user, password: section.secret("password", required: true) ?? "")

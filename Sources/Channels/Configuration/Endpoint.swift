@@ -1,5 +1,7 @@
 /// Where a provider is: a URL, checked so that nothing leaves this machine without TLS.
 
+import SettingsFile
+
 struct Endpoint: Sendable, Equatable {
     var scheme: String
     var host: String
@@ -20,7 +22,9 @@ struct Endpoint: Sendable, Equatable {
         return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 
-    /// Nil when `text` is not `scheme://host[:port][/path]`. User names, queries and fragments are not taken.
+    /// Nil when `text` is not `scheme://host[:port][/path]`.
+    ///
+    /// User names, queries and fragments are not taken.
     init?(_ text: String) {
         guard let colon = text.firstRange(of: "://") else { return nil }
         self.scheme = text[..<colon.lowerBound].lowercased()

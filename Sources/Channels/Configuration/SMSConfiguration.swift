@@ -1,5 +1,6 @@
 /// A provider of kind `http-sms`.
 
+import SettingsFile
 import CurlTransport
 import DeliveryModel
 import Yams
@@ -39,7 +40,8 @@ struct SMSConfiguration: Sendable {
 
         var path = RequestText()
         if let text = request.string("path", required: true) {
-            let isPath = text.hasPrefix("/") && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }
+            let isPath =
+                text.hasPrefix("/") && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }
             if !isPath { request.report("path", "a path that begins with a slash is expected, without blanks") }
             appendText(text, .path, constants, to: &path, request, "path")
         }

@@ -83,7 +83,9 @@ private func isVisible(_ local: ArraySlice<UInt8>) -> Bool {
 
 /// The domain in ASCII if it can be, in lower case; nil if it is none.
 private func asciiDomain(_ bytes: ArraySlice<UInt8>) -> String? {
-    if bytes.first == UInt8(ascii: "[") { return isAddressLiteral(bytes) ? String(decoding: bytes, as: UTF8.self) : nil }
+    if bytes.first == UInt8(ascii: "[") {
+        return isAddressLiteral(bytes) ? String(decoding: bytes, as: UTF8.self) : nil
+    }
     var labels: [String] = []
     for part in bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
         let label = String(decoding: part, as: UTF8.self).lowercased()
@@ -97,7 +99,9 @@ private func asciiDomain(_ bytes: ArraySlice<UInt8>) -> String? {
 
 private func isLabel(_ label: String) -> Bool {
     let hyphen = UInt8(ascii: "-")
-    guard (1...63).contains(label.utf8.count), label.utf8.first != hyphen, label.utf8.last != hyphen else { return false }
+    guard (1...63).contains(label.utf8.count), label.utf8.first != hyphen, label.utf8.last != hyphen else {
+        return false
+    }
     return label.unicodeScalars.allSatisfy { scalar in
         guard !scalar.isASCII else { return UInt8(ascii: scalar).isASCIIAlphanumeric || scalar == "-" }
         let properties = scalar.properties

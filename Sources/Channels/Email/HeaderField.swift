@@ -14,9 +14,7 @@ enum HeaderField {
 
     /// Appends `name: text`, CRLF included.
     ///
-    /// - Parameters:
-    ///   - name: A header name in ASCII, at most 40 characters.
-    ///   - text: UTF-8. Control characters become spaces.
+    /// `name` is in ASCII and at most 40 characters long, `text` is UTF-8; control characters become spaces.
     static func append(_ name: String, text: some Sequence<UInt8>, to output: inout [UInt8]) {
         output.append(contentsOf: name.utf8)
         output.append(contentsOf: ": ".utf8)

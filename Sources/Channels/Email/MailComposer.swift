@@ -13,7 +13,7 @@ struct MailContent: Sendable {
     var toName: String?
     /// UTF-8; control characters become spaces.
     var subject: [UInt8]
-    /// UTF-8. At least one of both.
+    /// UTF-8; at least one of both.
     var text: [UInt8]?
     var html: [UInt8]?
 }
@@ -32,10 +32,8 @@ struct MailComposer: Sendable {
     private let messageIDDomain: String
     let bytesMax: Int
 
-    /// - Parameters:
-    ///   - headers: More header fields, in order; their names are checked by the configuration.
-    ///   - messageIDDomain: The right side of each Message-ID, in ASCII.
-    ///   - bytesMax: The largest mail, headers included.
+    /// `headers` are more header fields, in order, whose names the configuration has checked; `messageIDDomain`
+    /// is the right side of each Message-ID, in ASCII; `bytesMax` is the largest mail, headers included.
     init(
         from: EmailAddress, fromName: String? = nil, replyTo: EmailAddress? = nil,
         headers: [(name: String, value: String)] = [], messageIDDomain: String, bytesMax: Int = defaultBytesMax
@@ -50,10 +48,7 @@ struct MailComposer: Sendable {
         self.bytesMax = bytesMax
     }
 
-    /// Composes `content`.
-    ///
-    /// - Parameter key: The idempotency key.
-    /// - Throws: `messageTooLarge`.
+    /// Composes `content` for the idempotency key `key`; refuses with `messageTooLarge`.
     func compose(
         _ content: MailContent, key: String, at now: Timestamp
     ) throws(CompositionRefusal) -> ComposedMail {

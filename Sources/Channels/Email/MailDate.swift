@@ -36,7 +36,8 @@ enum MailDate {
     static func parse(httpDate text: String) -> Timestamp? {
         let words = text.split(separator: " ")
         guard words.count == 6, words[5] == "GMT", let day = Int(words[1]), let year = Int(words[3]),
-            let month = Self.months.firstIndex(of: String(words[2])), (1...31).contains(day), (1970...9999).contains(year)
+            let month = Self.months.firstIndex(of: String(words[2])), (1...31).contains(day),
+            (1970...9999).contains(year)
         else { return nil }
         let clock = words[4].split(separator: ":").compactMap { Int($0) }
         guard clock.count == 3, (0..<24).contains(clock[0]), (0..<60).contains(clock[1]), (0...60).contains(clock[2])

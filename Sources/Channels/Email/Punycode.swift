@@ -5,9 +5,7 @@
 /// label stays as it is, and the message then needs a server with SMTPUTF8.
 
 enum Punycode {
-    /// `xn--…` for a label outside ASCII; nil when it is ASCII already or is not simple.
-    ///
-    /// - Parameter label: In lower case.
+    /// `xn--…` for a label in lower case; nil when it is ASCII already or is not simple.
     static func asciiLabel(_ label: String) -> String? {
         let scalars = label.unicodeScalars.map(\.value)
         guard scalars.contains(where: { $0 >= 0x80 }), scalars.allSatisfy(isSimple),
@@ -30,7 +28,7 @@ enum Punycode {
         simpleRanges.contains { $0.contains(scalar) }
     }
 
-    /// RFC 3492 §6.3; nil on overflow. The parameters are those of §5.
+    /// RFC 3492 §6.3 with the parameters of §5; nil on overflow.
     private static func encode(_ scalars: [UInt32]) -> [UInt8]? {
         var output = scalars.filter { $0 < 0x80 }.map { UInt8(truncatingIfNeeded: $0) }
         let basicCount = output.count

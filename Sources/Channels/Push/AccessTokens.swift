@@ -32,7 +32,7 @@ actor AccessTokens {
     private let transport: any HTTPExchanging
     private let clock: any WallClock
     private var current: Token?
-    private var fetch: Task<Void, Never>?
+    private var fetch: Task<Result<String, AccessTokenFailure>, Never>?
     private var failure: (error: AccessTokenFailure, until: Timestamp, backoff: Milliseconds)?
 
     init(
@@ -54,9 +54,8 @@ actor AccessTokens {
             return current.text
         }
         if self.fetch == nil, let failure = self.failure, self.isHeldBack(now) { throw failure.error }
-        await self.startFetch().value
-        if let current = self.current { return current.text }
-        throw self.failure?.error ?? AccessTokenFailure(reason: "fcm.token.missing")
+        // Its own result, not `current`: that may be discarded again before this task runs on.
+        return try await self.startFetch().value.get()
     }
 
     /// Forgets `token`, which FCM did not accept; one that came later is kept.
@@ -69,18 +68,20 @@ actor AccessTokens {
     }
 
     @discardableResult
-    private func startFetch() -> Task<Void, Never> {
+    private func startFetch() -> Task<Result<String, AccessTokenFailure>, Never> {
         if let fetch = self.fetch { return fetch }
         let task = Task { await self.runFetch() }
         self.fetch = task
         return task
     }
 
-    private func runFetch() async {
+    private func runFetch() async -> Result<String, AccessTokenFailure> {
         defer { self.fetch = nil }
         do throws(AccessTokenFailure) {
-            self.current = try await self.request()
+            let token = try await self.request()
+            self.current = token
             self.failure = nil
+            return .success(token.text)
         } catch {
             let now = self.clock.now()
             if let current = self.current, now >= current.expiresAt { self.current = nil }
@@ -89,6 +90,7 @@ actor AccessTokens {
             var remembered = error
             remembered.retryAfter = error.retryAfter ?? backoff
             self.failure = (remembered, now.advanced(by: remembered.retryAfter ?? backoff), backoff)
+            return .failure(remembered)
         }
     }
 

@@ -19,12 +19,14 @@ struct FCMAnswer: Sendable {
         self.error = self.body?.object?["error"]?.object
     }
 
-    /// Whether our access token was refused. A 401 about the app's own APNs or Web Push credentials is not that.
+    /// Whether our access token was refused.
+    ///
+    /// A 401 about the app's own APNs or Web Push credentials is not that.
     var isTokenRefused: Bool {
         self.response.status == 401 && self.errorCode != "THIRD_PARTY_AUTH_ERROR"
     }
 
-    /// - Parameter now: For a Retry-After that is a date.
+    /// The answer as an outcome; `now` is for a Retry-After that is a date.
     func outcome(now: Timestamp) -> Outcome {
         let status = self.response.status
         if (200..<300).contains(status) {

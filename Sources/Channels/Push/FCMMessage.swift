@@ -7,12 +7,10 @@ enum FCMMessage {
     /// FCM refuses a larger payload.
     static let payloadBytesMax = 4096
 
-    /// The body of the request.
+    /// The body of the request; refuses with `messageTooLarge`.
     ///
-    /// - Parameters:
-    ///   - lifetime: How long FCM may keep the message for a device that is away; nil for its own four weeks.
-    ///   - now: For APNs, which wants a moment instead of a length.
-    /// - Throws: `messageTooLarge`.
+    /// `lifetime` is how long FCM may keep the message for a device that is away, nil for its own four weeks; `now`
+    /// is for APNs, which wants a moment instead of a length.
     static func encode(
         _ content: PushContent, token: String, lifetime: Milliseconds?, now: Timestamp
     ) throws(CompositionRefusal) -> [UInt8] {

@@ -41,7 +41,9 @@ package struct FCMProvider: Provider {
         for case .fcm(let token) in user.push {
             guard (1...Self.tokenBytesMax).contains(token.utf8.count),
                 token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
-            else { throw CompositionRefusal(.addressInvalid, "the FCM token of `user.push` is not a registration token") }
+            else {
+                throw CompositionRefusal(.addressInvalid, "the FCM token of `user.push` is not a registration token")
+            }
             return token
         }
         throw CompositionRefusal(

@@ -48,7 +48,7 @@ struct ServiceAccount: Sendable {
 
     /// A JWT (RFC 7519) signed with RS256 (RFC 7518 §3.3), good for one hour from `now`.
     ///
-    /// - Parameter audience: The token endpoint as Google knows it.
+    /// `audience` is the token endpoint as Google knows it.
     func assertion(audience: String, at now: Timestamp) throws(ServiceAccountProblem) -> String {
         var header = JSONObject([.init(name: "alg", value: "RS256"), .init(name: "typ", value: "JWT")])
         if let keyID = self.keyID { header["kid"] = .string(keyID) }

@@ -32,7 +32,7 @@ struct AnswerTable: Sendable {
     /// Where the provider's own words are.
     var detail: AnswerPointer?
 
-    /// - Parameter now: For a Retry-After that is a date.
+    /// What `response` means; `now` is for a Retry-After that is a date.
     func outcome(_ response: HTTPResponse, now: Timestamp) -> Outcome {
         let body = HTTPAnswer.json(response)
         let detail = self.detail.flatMap { body?.value(at: $0)?.answerText }.flatMap(ProviderWords.clean)

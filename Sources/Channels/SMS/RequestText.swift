@@ -48,8 +48,7 @@ struct RequestText: Sendable {
 
     /// Appends `template`, its text escaped for `place` (but a path's, which is a path already).
     ///
-    /// - Parameter constants: What is known at load, by name.
-    /// - Throws: A sentence about a placeholder that cannot be filled.
+    /// `constants` are known at load, by name.
     mutating func append(
         _ template: String, place: Place, constants: [String: String]
     ) throws(RequestTextProblem) {

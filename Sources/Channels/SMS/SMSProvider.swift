@@ -50,7 +50,8 @@ package struct SMSProvider: Provider {
     package func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage {
         let user = request.decision.user
         guard let phone = user.phone, !phone.isEmpty else {
-            throw CompositionRefusal(.addressMissing, "the user has no telephone number: give `user.phone` or a profile")
+            throw CompositionRefusal(
+                .addressMissing, "the user has no telephone number: give `user.phone` or a profile")
         }
         guard let number = PhoneNumber(phone) else {
             throw CompositionRefusal(
@@ -59,7 +60,8 @@ package struct SMSProvider: Provider {
         let template = try self.templates.sms(request.step.template, locale: user.locale)
         let text = try template.string(TemplateVariables(request.decision), limit: Self.textBytesMax).trimmed
         guard !text.isEmpty else {
-            throw CompositionRefusal(.templateInvalid, "\(template.file) came out empty: a text message must say something")
+            throw CompositionRefusal(
+                .templateInvalid, "\(template.file) came out empty: a text message must say something")
         }
         let segments = SMSSegments(of: text)
         guard segments.count <= self.segmentsMax else {

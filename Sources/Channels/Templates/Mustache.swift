@@ -4,7 +4,7 @@
 /// `{{{unescaped}}}` and `{{&unescaped}}`, sections, inverted sections, comments, dotted names, the
 /// implicit iterator, partials, delimiters, standalone lines. No lambdas, no inheritance.
 ///
-/// Why our own and not the package swift-mustache (2.1.1, read and tried): a partial always renders
+/// Why our own and not the package swift-mustache 2.1.1: a partial always renders
 /// with HTML escaping there, in plain texts too; a miss can be noticed but not located (no line);
 /// names are looked up by dynamic casts and mirrors, and every token is a `String` that we would have to
 /// walk again, where mail wants bytes. What differs from the specification on purpose: a variable
@@ -59,8 +59,8 @@ struct MustacheText: Sendable {
 
     /// Appends the text, filled in from `variables`, to `output`.
     ///
-    /// - Parameter limit: The most bytes that `output` may hold afterwards.
-    /// - Throws: `variableMissing` or `messageTooLarge`.
+    /// `limit` is the most bytes that `output` may hold afterwards. Refuses with `variableMissing` or
+    /// `messageTooLarge`.
     func render(
         _ variables: TemplateVariables, into output: inout [UInt8], limit: Int
     ) throws(CompositionRefusal) {
@@ -106,8 +106,9 @@ extension JSONValue {
         return value
     }
 
-    /// Whether a section over this value is left out. Null, false, the empty list, and the empty text,
-    /// on which the specification is silent.
+    /// Whether a section over this value is left out.
+    ///
+    /// Null, false, the empty list, and the empty text, on which the specification is silent.
     fileprivate var isFalsy: Bool {
         switch self {
         case .null, .bool(false): true

@@ -21,9 +21,8 @@ struct MustachePartial: Sendable {
 extension MustacheText {
     /// Compiles `source`, which must be UTF-8.
     ///
-    /// - Parameters:
-    ///   - line: The line of `file` in which `source` begins.
-    ///   - partials: The partial of a name, or nil when there is none.
+    /// `line` is the line of `file` in which `source` begins; `partials` gives the partial of a name, or nil when
+    /// there is none.
     init(
         compiling source: [UInt8], file: String, line: Int = 1, escaping: MustacheEscaping,
         partials: (String) -> MustachePartial? = { _ in nil }

@@ -53,6 +53,9 @@ struct PushTemplate: Sendable {
             guard case .object(let entries) = member.value else { throw reader.problem("`data` must be an object") }
             for entry in entries.members {
                 reader.moveTo(entry.name)
+                guard !Self.isReserved(entry.name) else {
+                    throw reader.problem("FCM keeps the name `data.\(entry.name)` for itself: choose another one")
+                }
                 self.extra.append((entry.name, try reader.plainText(entry)))
             }
         case "priority":
@@ -73,6 +76,11 @@ struct PushTemplate: Sendable {
                 "there is no member `\(member.name)`: title, body, image, link, data, priority, collapse_key, "
                     + "ttl_seconds and fcm are known")
         }
+    }
+
+    /// Words that FCM refuses as keys of `data`.
+    private static func isReserved(_ name: String) -> Bool {
+        name == "from" || name == "message_type" || name.hasPrefix("google") || name.hasPrefix("gcm")
     }
 
     /// The message, filled in from `variables`.
@@ -136,8 +144,9 @@ extension MustacheText {
     }
 }
 
-/// Compiles values and remembers the line it is at. Members keep the order of the source, so the line of
-/// each is found by looking for its name behind the one before.
+/// Compiles values and remembers the line it is at.
+///
+/// Members keep the order of the source, so the line of each is found by looking for its name behind the one before.
 private struct PushReader {
     let source: [UInt8]
     let file: String

@@ -5,8 +5,8 @@
 /// template's own folder. Partials are `_<partial>.mustache` beside the file, above it, or in the
 /// folder of all templates. A file that cannot be compiled makes its template invalid, not the others.
 
+package import SettingsFile
 package import DeliveryModel
-import Foundation
 import ThreadBridge
 
 /// The compiled templates; shared by all providers, replaced as a whole by ``reload()``.

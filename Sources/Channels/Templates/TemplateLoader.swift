@@ -1,5 +1,6 @@
 /// Reads a folder of templates from the disk and compiles what it finds.
 
+import SettingsFile
 import DeliveryModel
 import Foundation
 
@@ -39,14 +40,17 @@ struct TemplateLoader {
             } else {
                 self.problems.append(
                     ConfigurationProblem(
-                        file: entryPath, detail: "`\(entry)` is not a locale such as `pl` or `pl-PL`: rename the folder"))
+                        file: entryPath, detail: "`\(entry)` is not a locale such as `pl` or `pl-PL`: rename the folder"
+                    ))
             }
         }
         self.checkCompleteness(&template, at: path)
         self.templates[name] = template
     }
 
-    private mutating func loadFile(_ file: String, of name: String, locale: String, into template: inout MessageTemplate) {
+    private mutating func loadFile(
+        _ file: String, of name: String, locale: String, into template: inout MessageTemplate
+    ) {
         guard !file.hasPrefix("_") else { return }
         let path = [self.folder, name, locale, file].filter { !$0.isEmpty }.joined(separator: "/")
         guard let kind = TemplateFileKind(rawValue: file) else {
@@ -83,8 +87,8 @@ struct TemplateLoader {
     /// A mail needs a subject; a locale may leave it to a more general folder.
     private mutating func checkCompleteness(_ template: inout MessageTemplate, at path: String) {
         guard template.flaw == nil else { return }
-        for (locale, files) in template.files.sorted(by: { $0.key < $1.key }) {
-            guard files[.emailHTML] != nil || files[.emailText] != nil else { continue }
+        for (locale, files) in template.files.sorted(by: { $0.key < $1.key })
+        where files[.emailHTML] != nil || files[.emailText] != nil {
             let lookup = TemplateLookup(name: "", locale: locale, template: template)
             guard lookup.file(.subject) == nil else { continue }
             let place = locale.isEmpty ? path : "\(path)/\(locale)"

@@ -16,7 +16,7 @@ extension Decision {
             self.timing.write(to: &writer)
             switch self.choice {
             case .plan(let steps): Step.write(steps, to: &writer)
-            case .arms(let arms): writer.array("arms") { writer in arms.forEach { $0.write(to: &writer) } }
+            case .arms(let arms): writer.array("arms") { Arm.write(arms, to: &$0) }
             }
             if !self.context.isEmpty { writer.member("context", .object(self.context)) }
             writer.member("propensity", self.propensity)
@@ -95,11 +95,13 @@ extension Step {
 }
 
 extension Arm {
-    fileprivate func write(to writer: inout JSONWriter) {
-        writer.object { writer in
-            writer.member("id", self.id)
-            Step.write(self.plan, to: &writer)
-            writer.member("cost", self.cost)
+    fileprivate static func write(_ arms: [Arm], to writer: inout JSONWriter) {
+        for arm in arms {
+            writer.object { writer in
+                writer.member("id", arm.id)
+                Step.write(arm.plan, to: &writer)
+                writer.member("cost", arm.cost)
+            }
         }
     }
 }

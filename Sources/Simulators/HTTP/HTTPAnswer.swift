@@ -2,9 +2,7 @@
 
 import DeliveryModel
 
-
-/// One HTTP answer. The body is never empty: libcurl 7.88 mistakes an empty one whose END_STREAM comes in a
-/// frame of its own for a broken stream.
+/// One HTTP answer. The body is never empty, so that the end of an HTTP/2 stream has a frame to ride on.
 struct HTTPAnswer: Sendable {
     var status: Int
     var contentType = "application/json"

@@ -26,7 +26,8 @@ struct PushRefusal: Error, Sendable, Hashable {
     static let invalidToken = PushRefusal(
         400, "INVALID_ARGUMENT", "The registration token is not a valid FCM registration token",
         fcmCode: "INVALID_ARGUMENT", field: "message.token")
-    static let senderMismatch = PushRefusal(403, "PERMISSION_DENIED", "SenderId mismatch", fcmCode: "SENDER_ID_MISMATCH")
+    static let senderMismatch = PushRefusal(
+        403, "PERMISSION_DENIED", "SenderId mismatch", fcmCode: "SENDER_ID_MISMATCH")
     static let quotaExceeded = PushRefusal(
         429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota).", fcmCode: "QUOTA_EXCEEDED")
     static let unavailable = PushRefusal(

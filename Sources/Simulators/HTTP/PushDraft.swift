@@ -85,7 +85,8 @@ struct PushDraft: Sendable {
             guard let text = member.value.string else {
                 throw .invalid("message.data", "Invalid value at 'message.data[\"\(member.name)\"]' (TYPE_STRING).")
             }
-            let isReserved = member.name == "from" || member.name == "message_type" || member.name.hasPrefix("google")
+            let isReserved =
+                member.name == "from" || member.name == "message_type" || member.name.hasPrefix("google")
                 || member.name.hasPrefix("gcm")
             guard !isReserved else { throw .invalid("message.data", "Invalid data payload key: \(member.name)") }
             size += member.name.utf8.count + text.utf8.count

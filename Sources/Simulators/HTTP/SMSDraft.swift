@@ -51,7 +51,9 @@ struct SMSDraft: Sendable {
 
     static func isServiceSID(_ sid: String) -> Bool {
         sid.utf8.count == 34 && sid.hasPrefix("MG")
-            && sid.utf8.dropFirst(2).allSatisfy { Self.isDigit($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0) }
+            && sid.utf8.dropFirst(2).allSatisfy {
+                Self.isDigit($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+            }
     }
 
     private static func isWebAddress(_ text: String) -> Bool {
@@ -114,7 +116,8 @@ struct SMSRefusal: Error, Sendable, Hashable {
     }
 
     static func invalidFrom(_ sender: String) -> SMSRefusal {
-        SMSRefusal(21212, "The 'From' number \(sender) is not a valid phone number, shortcode, or alphanumeric sender ID.")
+        SMSRefusal(
+            21212, "The 'From' number \(sender) is not a valid phone number, shortcode, or alphanumeric sender ID.")
     }
 
     static func notMobile(_ number: String) -> SMSRefusal {

@@ -15,8 +15,8 @@
 // and counted as a repeat. Only accepted messages are remembered by token: a refused one may be tried again.
 
 package import DeliveryModel
-package import NIOSSL
 import Foundation
+package import NIOSSL
 import ThreadBridge
 
 /// How an SMS simulator is set up.
@@ -139,9 +139,12 @@ extension SMSSimulator {
     }
 
     private func route(_ request: ReceivedRequest) -> Reaction {
-        guard let given = request.authorization, self.isAuthorized(given) else { return .answer(SMSAnswer.unauthorized) }
+        guard let given = request.authorization, self.isAuthorized(given) else {
+            return .answer(SMSAnswer.unauthorized)
+        }
         let path = request.path
-        guard path.count >= 4, path[0] == "2010-04-01", path[1] == "Accounts", path[2] == self.settings.accountSID else {
+        guard path.count >= 4, path[0] == "2010-04-01", path[1] == "Accounts", path[2] == self.settings.accountSID
+        else {
             return .answer(SMSAnswer.notFound(path))
         }
         switch (path.count, path[3]) {
@@ -241,7 +244,8 @@ extension SMSSimulator: HTTPInspectable {
             fields["status_callback"] = message.statusCallback.map { .string($0) }
             fields["idempotency_token"] = message.idempotencyToken.map { .string($0) }
             return InboxEntry(
-                id: message.sid, receivedAt: message.receivedAt, from: message.from ?? message.messagingServiceSID ?? "",
+                id: message.sid, receivedAt: message.receivedAt,
+                from: message.from ?? message.messagingServiceSID ?? "",
                 to: message.to, subject: "", text: message.body, fields: fields)
         }
     }

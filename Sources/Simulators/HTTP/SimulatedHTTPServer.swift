@@ -42,7 +42,9 @@ final class SimulatedHTTPServer: Sendable {
             try await exchange.respond(to: request, writer, on: channel)
         }
         if let tls {
-            let configuration = HTTP2UpgradeChannel.Configuration(gracefulCloseTimeout: .seconds(1))
+            let configuration = HTTP2UpgradeChannel.Configuration(
+                gracefulCloseTimeout: .seconds(1),
+                streamConfiguration: .init(additionalChannelHandlers: [StreamEndInstaller()]))
             let channel = try HTTP2UpgradeChannel(
                 tlsConfiguration: tls, configuration: configuration, responder: responder)
             return try await Self.start(channel, port: port, stalled: stalled)

@@ -4,9 +4,18 @@ Reads one JSON object a line: the mail (base64) and what it must say. Prints one
 """
 import base64
 import email
+import email.header
 import email.policy
+import email.utils
 import json
 import sys
+
+
+def display_name(raw):
+    """The older parser's view: the newer one puts blanks between encoded-words of a phrase, against RFC 2047 6.2."""
+    value = email.message_from_bytes(raw, policy=email.policy.compat32)["From"].replace("\r\n", "")
+    name, _ = email.utils.parseaddr(value)
+    return str(email.header.make_header(email.header.decode_header(name)))
 
 
 def differences(case):
@@ -20,7 +29,8 @@ def differences(case):
     for line in head.split(b"\r\n"):
         if line.startswith(b"To:") or b"@" in line:
             continue  # an address cannot be folded
-        if len(line) > (76 if b"=?" in line else 78) and b" " in line.strip() and not case.get("long_words"):
+        can_be_folded = b" " in line.partition(b": ")[2].strip() or (line[:1] == b" " and b" " in line.strip())
+        if len(line) > (76 if b"=?" in line else 78) and can_be_folded:
             yield f"header line too long: {line!r}"
         for word in line.split(b" "):
             if word.startswith(b"=?") and len(word) > 75:
@@ -42,7 +52,7 @@ def differences(case):
     if message["Subject"] != case["subject"]:
         yield f"subject {message['Subject']!r} instead of {case['subject']!r}"
     sender = message["From"].addresses
-    if len(sender) != 1 or sender[0].display_name != case["from_name"] or sender[0].addr_spec != case["from"]:
+    if len(sender) != 1 or display_name(raw) != case["from_name"] or sender[0].addr_spec != case["from"]:
         yield f"from {sender!r} instead of {case['from_name']!r} {case['from']!r}"
     to = message["To"].addresses
     if len(to) != 1 or to[0].addr_spec != case["to"]:

@@ -4,25 +4,25 @@
 /// used when the list of problems stayed empty. ``finish()`` reports the keys that nobody asked for.
 
 import Foundation
-import Yams
+package import Yams
 
 /// What all sections of one file share.
-final class YAMLFile {
-    let path: String
-    let environment: [String: String]
-    private(set) var problems: [ConfigurationProblem] = []
+package final class YAMLFile {
+    package let path: String
+    package let environment: [String: String]
+    package private(set) var problems: [ConfigurationProblem] = []
 
-    init(path: String, environment: [String: String]) {
+    package init(path: String, environment: [String: String]) {
         self.path = path
         self.environment = environment
     }
 
-    func report(_ line: Int?, _ key: String?, _ detail: String) {
+    package func report(_ line: Int?, _ key: String?, _ detail: String) {
         self.problems.append(ConfigurationProblem(file: self.path, line: line, key: key, detail: detail))
     }
 
     /// The file as one section; nil, with the problem noted, when it is no mapping.
-    func root() -> YAMLSection? {
+    package func root() -> YAMLSection? {
         guard let contents = FileManager.default.contents(atPath: self.path) else {
             self.report(nil, nil, "the file cannot be read")
             return nil
@@ -57,14 +57,14 @@ final class YAMLFile {
 }
 
 /// One mapping.
-final class YAMLSection {
-    let line: Int
-    let file: YAMLFile
+package final class YAMLSection {
+    package let line: Int
+    package let file: YAMLFile
     private let mapping: Node.Mapping
     private let path: String
     private var known: Set<String> = []
 
-    init(_ mapping: Node.Mapping, line: Int, path: String, file: YAMLFile) {
+    package init(_ mapping: Node.Mapping, line: Int, path: String, file: YAMLFile) {
         self.mapping = mapping
         self.line = line
         self.path = path
@@ -73,14 +73,14 @@ final class YAMLSection {
 
     // MARK: Looking
 
-    func path(to key: String) -> String { self.path.isEmpty ? key : "\(self.path).\(key)" }
+    package func path(to key: String) -> String { self.path.isEmpty ? key : "\(self.path).\(key)" }
 
-    func line(of key: String) -> Int { self.entry(key)?.key.mark?.line ?? self.line }
+    package func line(of key: String) -> Int { self.entry(key)?.key.mark?.line ?? self.line }
 
-    func has(_ key: String) -> Bool { self.entry(key) != nil }
+    package func has(_ key: String) -> Bool { self.entry(key) != nil }
 
     /// The value of `key`, if it is there and not null; the key counts as known from now on.
-    func node(_ key: String) -> Node? {
+    package func node(_ key: String) -> Node? {
         self.known.insert(key)
         guard let node = self.entry(key)?.value else { return nil }
         if case .scalar(let scalar) = node, node.tag == Tag(.null), scalar.style == .plain { return nil }
@@ -88,7 +88,7 @@ final class YAMLSection {
     }
 
     /// The keys with text values, in the order of the file; all of them count as known.
-    func entries() -> [(key: String, value: Node, line: Int)] {
+    package func entries() -> [(key: String, value: Node, line: Int)] {
         self.mapping.compactMap { entry in
             guard let key = entry.key.scalar?.string else {
                 self.file.report(entry.key.mark?.line, self.path, "a key must be a plain text")
@@ -105,12 +105,12 @@ final class YAMLSection {
 
     // MARK: Reporting
 
-    func report(_ key: String, _ detail: String) {
+    package func report(_ key: String, _ detail: String) {
         self.file.report(self.line(of: key), self.path(to: key), detail)
     }
 
     /// Reports each key that was never asked for.
-    func finish() {
+    package func finish() {
         for (key, _) in self.mapping {
             guard let name = key.scalar?.string, !self.known.contains(name) else { continue }
             let isSecret = self.known.contains("\(name)_env") && self.known.contains("\(name)_file")
@@ -125,7 +125,7 @@ final class YAMLSection {
     // MARK: Values
 
     /// A text; a number or boolean is taken as it is written.
-    func string(_ key: String, required: Bool = false) -> String? {
+    package func string(_ key: String, required: Bool = false) -> String? {
         guard let node = self.node(key) else {
             if required { self.report(key, "this key is missing: add it") }
             return nil
@@ -134,14 +134,14 @@ final class YAMLSection {
             self.report(key, "a text is expected")
             return nil
         }
-        guard !scalar.string.utf8.contains(where: \.isASCIIControl) else {
+        guard !scalar.string.utf8.contains(where: \.isControl) else {
             self.report(key, "the text holds a line break or another control character: take it out")
             return nil
         }
         return scalar.string
     }
 
-    func integer(_ key: String, in range: ClosedRange<Int>, default fallback: Int) -> Int {
+    package func integer(_ key: String, in range: ClosedRange<Int>, default fallback: Int) -> Int {
         guard let node = self.node(key) else { return fallback }
         guard let value = node.int, node.tag == Tag(.int), range.contains(value) else {
             self.report(key, "a whole number from \(range.lowerBound) to \(range.upperBound) is expected")
@@ -150,7 +150,7 @@ final class YAMLSection {
         return value
     }
 
-    func bool(_ key: String, default fallback: Bool) -> Bool {
+    package func bool(_ key: String, default fallback: Bool) -> Bool {
         guard let node = self.node(key) else { return fallback }
         guard let value = node.bool, node.tag == Tag(.bool) else {
             self.report(key, "true or false is expected")
@@ -159,7 +159,7 @@ final class YAMLSection {
         return value
     }
 
-    func choice<Value: RawRepresentable & CaseIterable>(
+    package func choice<Value: RawRepresentable & CaseIterable>(
         _ key: String, _ type: Value.Type, default fallback: Value?
     ) -> Value? where Value.RawValue == String {
         guard let text = self.string(key, required: fallback == nil) else { return fallback }
@@ -170,7 +170,7 @@ final class YAMLSection {
     }
 
     /// The mapping under `key`; an empty one when it is absent and not required.
-    func section(_ key: String, required: Bool = false) -> YAMLSection {
+    package func section(_ key: String, required: Bool = false) -> YAMLSection {
         let line = self.line(of: key)
         guard let node = self.node(key) else {
             if required { self.report(key, "this key is missing: add it") }
@@ -184,7 +184,7 @@ final class YAMLSection {
     }
 
     /// The mappings in the list under `key`.
-    func sections(_ key: String, required: Bool) -> [YAMLSection] {
+    package func sections(_ key: String, required: Bool) -> [YAMLSection] {
         guard let node = self.node(key) else {
             if required { self.report(key, "this key is missing: add it") }
             return []
@@ -202,4 +202,8 @@ final class YAMLSection {
             return YAMLSection(mapping, line: element.mark?.line ?? self.line, path: path, file: self.file)
         }
     }
+}
+
+extension UInt8 {
+    var isControl: Bool { self < 0x20 || self == 0x7F }
 }

@@ -6,12 +6,12 @@ extension YAMLSection {
     private static let secretBytesMax = 64 * 1024
 
     /// The text of `key`, unless the environment variable named by `<key>_env` is set: then that.
-    func overridable(_ key: String, required: Bool = false) -> String? {
+    package func overridable(_ key: String, required: Bool = false) -> String? {
         let name = self.string("\(key)_env")
         let value = name.flatMap { self.file.environment[$0] }
         guard let name, let value, !value.isEmpty else { return self.string(key, required: required) }
         _ = self.node(key)
-        guard !value.utf8.contains(where: \.isASCIIControl) else {
+        guard !value.utf8.contains(where: \.isControl) else {
             self.report("\(key)_env", "the environment variable \(name) holds a line break: set it anew")
             return nil
         }
@@ -19,7 +19,7 @@ extension YAMLSection {
     }
 
     /// Like ``overridable(_:required:)`` for true and false.
-    func overridableBool(_ key: String, default fallback: Bool) -> Bool {
+    package func overridableBool(_ key: String, default fallback: Bool) -> Bool {
         let own = self.bool(key, default: fallback)
         guard let name = self.string("\(key)_env"), let value = self.file.environment[name], !value.isEmpty else {
             return own
@@ -34,7 +34,7 @@ extension YAMLSection {
     }
 
     /// The path of a file: relative ones begin at the folder of the YAML file.
-    func filePath(_ key: String) -> String? {
+    package func filePath(_ key: String) -> String? {
         guard let path = self.overridable(key) else { return nil }
         return self.resolved(path)
     }
@@ -43,11 +43,11 @@ extension YAMLSection {
     /// `<key>_file` (or of the file whose path is in `<key>_file_env`), without the line break at its end.
     ///
     /// The value itself under `<key>` is reported by ``finish()``.
-    func secret(_ key: String, required: Bool, singleLine: Bool = true) -> String? {
+    package func secret(_ key: String, required: Bool, singleLine: Bool = true) -> String? {
         let variable = self.string("\(key)_env")
         let path = self.filePath("\(key)_file")
         guard let value = self.secretValue(key, variable: variable, path: path, required: required) else { return nil }
-        guard !singleLine || !value.utf8.contains(where: \.isASCIIControl) else {
+        guard !singleLine || !value.utf8.contains(where: \.isControl) else {
             let source = variable == nil || path != nil ? "\(key)_file" : "\(key)_env"
             self.report(source, "the secret holds a line break or another control character: store it as one line")
             return nil
@@ -86,7 +86,7 @@ extension YAMLSection {
             self.report(key, "the file \(path) cannot be read, is not UTF-8 or is larger than 64 KiB")
             return nil
         }
-        let value = text.trimmed
+        let value = text.trimmingCharacters(in: .whitespacesAndNewlines)
         guard !value.isEmpty else {
             self.report(key, "the file \(path) is empty")
             return nil

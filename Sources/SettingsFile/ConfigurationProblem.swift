@@ -1,4 +1,4 @@
-/// What is wrong with a file in `channels/`, for the person who can mend it.
+/// What is wrong with a settings file, for the person who can mend it.
 
 /// One problem in one file. Never holds a secret.
 package struct ConfigurationProblem: Error, Sendable, Hashable, CustomStringConvertible {
@@ -22,20 +22,5 @@ package struct ConfigurationProblem: Error, Sendable, Hashable, CustomStringConv
     package var description: String {
         let place = self.line.map { "\(self.file):\($0)" } ?? self.file
         return self.key.map { "\(place): \($0): \(self.detail)" } ?? "\(place): \(self.detail)"
-    }
-}
-
-/// Everything that is wrong with the providers' files, all at once.
-package struct ChannelConfigurationError: Error, Sendable, CustomStringConvertible {
-    /// In the order of files and lines; at least one.
-    package var problems: [ConfigurationProblem]
-
-    package init(problems: [ConfigurationProblem]) {
-        self.problems = problems
-    }
-
-    /// One problem a line.
-    package var description: String {
-        self.problems.map(\.description).joined(separator: "\n")
     }
 }

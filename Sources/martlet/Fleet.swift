@@ -1,0 +1,194 @@
+/// Puts the parts together: settings in, services out.
+import Channels
+import Crypto
+import CurlTransport
+import DeliveryModel
+import Edge
+import Foundation
+import Ledger
+import Logging
+import NIOPosix
+import Pipeline
+import ServiceLifecycle
+import UnixSignals
+import SMTPTransport
+import Telemetry
+import ThreadBridge
+
+/// What a process does.
+struct Roles: OptionSet, Sendable {
+    let rawValue: Int
+
+    static let worker = Roles(rawValue: 1)
+    static let edge = Roles(rawValue: 2)
+    static let scheduler = Roles(rawValue: 4)
+    static let all: Roles = [.worker, .edge, .scheduler]
+}
+
+/// One process of the fleet.
+struct Fleet {
+    let settings: Settings
+    let roles: Roles
+    let logger: Logger
+
+    static let version = "0.1.0"
+
+    /// Runs until SIGTERM or SIGINT; returns once everything has ended in order.
+    ///
+    /// - Parameter onReady: Called when everything is prepared and about to start.
+    func run(onReady: @escaping @Sendable () async -> Void = {}) async throws {
+        let registry = MetricsRegistry()
+        registry.gauge(.buildInfo, Self.version).set(1)
+        let meters = FleetMeters(registry)
+        let dependencies = Dependencies(metrics: registry, logger: self.logger)
+        let worker = Self.workerName()
+        let connections = try Connections.make(
+            self.settings, meters: meters, dependencies: dependencies, worker: worker, logger: self.logger)
+        let preparation = Protected(["the first start"])
+        let ops = OpsServer(
+            settings: self.settings.edge, metrics: registry,
+            readiness: { preparation.withLock { $0 } + dependencies.missing }, logger: self.logger)
+        let channels = self.roles.contains(.worker) ? try self.channels() : nil
+        let core = Core(fleet: self) { () async throws -> [any Service] in
+            try await connections.prepare(shards: self.settings.shards, logger: self.logger)
+            let services = try await self.services(connections, channels, meters: meters, registry: registry, worker: worker)
+            preparation.withLock { $0 = [] }
+            await onReady()
+            return services
+        }
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [.init(service: ops), .init(service: core)],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(self.logger)))
+        do {
+            try await group.run()
+        } catch {
+            await connections.close()
+            throw error
+        }
+        await channels?.close()
+        await connections.close()
+        self.logger.info("ended")
+    }
+
+    private func services(
+        _ connections: Connections, _ channels: ChannelSet?, meters: FleetMeters, registry: MetricsRegistry, worker: String
+    ) async throws -> [any Service] {
+        let clock = SystemClock()
+        let intake = Intake(
+            ledger: connections.ledger, queue: connections.queue, clock: clock, shards: self.settings.shards,
+            meters: meters, logger: self.logger)
+        var services: [any Service] = [
+            Accounting(
+                ledger: connections.ledger, queue: connections.queue, clock: clock, meters: meters, logger: self.logger)
+        ]
+        if self.roles.contains(.scheduler) || self.roles.contains(.worker) {
+            services.append(DueMover(queue: connections.queue, clock: clock, meters: meters, logger: self.logger))
+            services.append(
+                Recovery(
+                    ledger: connections.ledger, queue: connections.queue, clock: clock, every: .seconds(5),
+                    logger: self.logger))
+        }
+        if let channels {
+            let key = SymmetricKey(data: try await connections.ledger.addressHashKey())
+            let holds = HoldRegister()
+            let pipeline = DeliveryPipeline(
+                ledger: connections.ledger, queue: connections.queue, providers: ProviderPool(channels.catalog.providers),
+                intake: intake, retry: self.settings.retry, clock: clock, worker: worker,
+                addressKey: { Array(HMAC<SHA256>.authenticationCode(for: Array($0.utf8), using: key)) }, holds: holds,
+                meters: meters, logger: self.logger)
+            services.append(
+                LeaseKeeper(
+                    queue: connections.queue, ledger: connections.ledger, holds: holds, clock: clock,
+                    lease: self.settings.lease, logger: self.logger))
+            services.append(
+                WorkerPool(
+                    queue: connections.queue, pipeline: pipeline, clock: clock, concurrency: self.settings.concurrency,
+                    grace: self.settings.grace, logger: self.logger))
+        }
+        if self.roles.contains(.edge) {
+            services.append(
+                try EdgeServer(
+                    settings: self.settings.edge, intake: intake, ledger: connections.ledger, rejects: connections.queue,
+                    metrics: registry, logger: self.logger))
+        }
+        return services
+    }
+
+    private func channels() throws -> ChannelSet {
+        let channels = try ChannelSet(self.settings, logger: self.logger)
+        for problem in channels.catalog.templates.problems {
+            self.logger.error("a template is unusable", metadata: ["problem": "\(problem)"])
+        }
+        if channels.catalog.providers.isEmpty {
+            self.logger.warning(
+                "no provider is enabled: every delivery will fail", metadata: ["folder": "\(self.settings.providersFolder)"])
+        }
+        return channels
+    }
+
+    /// New in each run: a worker that comes back is not the one that went.
+    private static func workerName() -> String {
+        let host = ProcessInfo.processInfo.hostName.prefix { $0 != "." }.prefix(40)
+        return "\(host)-\(getpid())-\(String(UInt32.random(in: .min ... .max), radix: 36))"
+    }
+
+    /// The service group says at info level what our own services say themselves.
+    private static func quiet(_ logger: Logger) -> Logger {
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        return quiet
+    }
+}
+
+/// Prepares, then runs the services that need what was prepared: metrics and health answer meanwhile.
+private struct Core: Service {
+    let fleet: Fleet
+    let prepare: @Sendable () async throws -> [any Service]
+
+    func run() async throws {
+        let services: [any Service]
+        do {
+            services = try await cancelWhenGracefulShutdown { try await self.prepare() }
+        } catch is CancellationError {
+            return
+        }
+        var quiet = self.fleet.logger
+        quiet.logLevel = max(quiet.logLevel, .warning)
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(services: services.map { .init(service: $0) }, logger: quiet))
+        try await withGracefulShutdownHandler {
+            try await group.run()
+        } onGracefulShutdown: {
+            Task { await group.triggerGracefulShutdown() }
+        }
+    }
+}
+
+/// The providers with their transports.
+struct ChannelSet: Sendable {
+    let catalog: ChannelCatalog
+    private let http: CurlTransport
+    private let mail: [SMTPClient]
+
+    /// - Throws: What is wrong with the providers' files, all at once.
+    init(_ settings: Settings, logger: Logger) throws {
+        let http = CurlTransport(threads: 1, logger: logger)
+        let mail = Protected<[SMTPClient]>([])
+        self.catalog = try ChannelCatalog.load(
+            providersFolder: settings.providersFolder, templatesFolder: settings.templatesFolder,
+            environment: settings.environment, http: http, clock: SystemClock()
+        ) { smtp in
+            let client = SMTPClient(settings: smtp, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+            mail.withLock { $0.append(client) }
+            return client
+        }
+        self.http = http
+        self.mail = mail.withLock { $0 }
+    }
+
+    func close() async {
+        for client in self.mail { await client.shutdown() }
+        await self.http.shutdown()
+    }
+}
