@@ -68,7 +68,7 @@ let package = Package(
             name: "RedisClient", dependencies: ["CHiredis", "ThreadBridge", logging, nioCore, nioPosix, nioSSL],
             swiftSettings: strict),
         .target(
-            name: "PostgresClient", dependencies: ["CPostgres", "ThreadBridge", logging], swiftSettings: strict),
+            name: "PostgresClient", dependencies: ["CPostgres", "ThreadBridge"], swiftSettings: strict),
         .target(name: "CurlTransport", dependencies: ["CCurl", "ThreadBridge", logging], swiftSettings: strict),
         .target(
             name: "SMTPTransport", dependencies: ["ThreadBridge", logging, nioCore, nioPosix, nioSSL],
@@ -117,5 +117,23 @@ let package = Package(
             name: "Simulators",
             dependencies: ["ThreadBridge", hummingbird, hummingbirdHTTP2, hummingbirdTLS, logging, nioCore, nioPosix, nioSSL],
             swiftSettings: strict),
+
+        // Tests: real servers, simulators that speak the whole protocol, and independent implementations.
+        .testTarget(
+            name: "ChannelsTests",
+            dependencies: [
+                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge", cryptoExtras,
+                nioCore,
+            ],
+            exclude: ["Checks"], swiftSettings: strict),
+        .testTarget(
+            name: "CurlTransportTests", dependencies: ["CurlTransport", "ThreadBridge"], exclude: ["http_server.py"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PostgresClientTests", dependencies: ["LocalServers", "PostgresClient", "ThreadBridge"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TelemetryTests", dependencies: ["Telemetry", coreMetrics, logging], swiftSettings: strict),
+        .testTarget(name: "ThreadBridgeTests", dependencies: ["ThreadBridge"], swiftSettings: strict),
     ]
 )

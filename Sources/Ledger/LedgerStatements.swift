@@ -140,8 +140,8 @@ struct LedgerStatements: Sendable {
             .timestamptzArray(group) { $0.attempt?.openedAt.milliseconds },
             .timestamptzArray(group) { $0.attempt?.closedAt.milliseconds },
             .textArray(group) { $0.attempt?.outcome.verdict.rawValue }, .textArray(group) { $0.attempt?.outcome.reason },
-            .textArray(group) { $0.attempt == nil ? $0.detail : $0.attempt?.outcome.detail },
-            .textArray(group) { $0.attempt?.outcome.providerMessageID },
+            .textArray(group) { ($0.attempt == nil ? $0.detail : $0.attempt?.outcome.detail)?.withoutNUL },
+            .textArray(group) { $0.attempt?.outcome.providerMessageID?.withoutNUL },
             .boolArray(group) { $0.attempt?.outcome.isAddressDead ?? false },
             .textArray(group) { $0.next.terminalState?.rawValue }, .textArray(group) { $0.next.reason },
             .timestamptzArray(group) { $0.next.restsUntil?.milliseconds },
@@ -163,6 +163,13 @@ struct LedgerStatements: Sendable {
             if seen.insert(item[keyPath: key]).inserted { first.append(index) } else { later.append(index) }
         }
         return (first, later)
+    }
+}
+
+extension String {
+    /// What PostgreSQL can keep: a provider's words may hold anything.
+    fileprivate var withoutNUL: String {
+        self.utf8.contains(0) ? String(self.unicodeScalars.filter { $0.value != 0 }.map(Character.init)) : self
     }
 }
 

@@ -49,7 +49,9 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
             _ operation: String,
             _ body: @escaping @Sendable ([Item], PostgresConnection) throws(PostgresError) -> [Answer]
         ) -> GroupCommit<Item, Answer, LedgerError> {
-            GroupCommit(groupMax: settings.groupMax, shortAnswer: short) { (group: [Item]) throws(LedgerError) in
+            GroupCommit(
+                groupMax: settings.groupMax, shortAnswer: short, isOneItemsFault: { $0.code == .broken }
+            ) { (group: [Item]) throws(LedgerError) in
                 let start = ContinuousClock.now
                 let answers = try await pool.ledgerRun { connection throws(PostgresError) in try body(group, connection) }
                 observe(operation, ContinuousClock.now - start, group.count)

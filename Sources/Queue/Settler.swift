@@ -7,6 +7,9 @@ struct Settler: Sendable {
     let redis: RedisConnection
     let clock: any WallClock
 
+    /// A decision is no larger; of what is, the beginning is kept, so that rubbish cannot fill Redis.
+    private static let originalBytesMax = 65_536
+
     /// The most arguments that one script call takes: Lua's `unpack` has a limit of about 8,000.
     private static let idsPerCall = 1000
 
@@ -74,7 +77,7 @@ struct Settler: Sendable {
         let main = rejections.first ?? Rejection(code: "unknown", pointer: "", detail: "No reason was given.")
         var arguments: [any RedisArgument & Sendable] = [
             lease.entry, self.settings.rejectsMax, "code", main.code, "pointer", main.pointer, "detail", main.detail,
-            "at", self.clock.now().rfc3339, "entry", lease.source, "decision", original,
+            "at", self.clock.now().rfc3339, "entry", lease.source, "decision", Array(original.prefix(Self.originalBytesMax)),
         ]
         if let id { arguments += ["id", id] }
         if rejections.count > 1 {

@@ -206,19 +206,17 @@ extension Conversation {
         return true
     }
 
-    /// Takes note that a line could not be had or was lost.
-    ///
-    /// Returns nil when it was an old line; else whom to tell, and how often in a row this has happened.
-    mutating func lineIsLost(
-        _ generation: UInt64, _ error: RedisError, now: NIODeadline
-    ) -> (told: [Resumption], failures: Int)? {
+    /// Takes note that a line could not be had or was lost. Nil when it was an old line.
+    mutating func lineIsLost(_ generation: UInt64, _ error: RedisError, now: NIODeadline) -> Loss? {
         guard generation == self.generation, self.phase == .connecting || self.phase == .ready else { return nil }
         // A line that held for a while was a good one; one that breaks at once must not be dialled in a tight loop.
         let wasGood = self.phase == .ready && self.readySince + TimeAmount(self.settings.connectWait) < now
         self.failuresInRow = wasGood ? 1 : self.failuresInRow + 1
+        let isFirst = self.lastFailure == nil
         self.phase = .backingOff
         self.lastFailure = error.detail
-        return (self.dropWaiters(error), self.failuresInRow)
+        return Loss(
+            error: error, told: self.dropWaiters(error), failuresInRow: self.failuresInRow, isFirst: isFirst)
     }
 
     /// Ends everything. Returns whom to tell.
@@ -296,10 +294,11 @@ extension Conversation {
 
     /// Looks after deadlines.
     ///
-    /// `isSilent` says that the server has left the command at the head of the queue without an answer for all of
-    /// its time and has said nothing else either: this line is of no use any more. `goesOn` is false when nothing
-    /// waits, and then the next `admit` asks for the timer again.
-    mutating func expire(now: NIODeadline) -> (told: [Resumption], isSilent: Bool, goesOn: Bool) {
+    /// The line is lost when the server has left the command at the head of the queue without an answer for all of
+    /// its time and has said nothing else either. That is one step with telling the callers, who would otherwise
+    /// send their next commands down the same line. `goesOn` is false when nothing waits, and then the next `admit`
+    /// asks for the timer again.
+    mutating func expire(now: NIODeadline) -> (told: [Resumption], loss: Loss?, goesOn: Bool) {
         var told: [Resumption] = []
         while let first = self.parked.first, first.waiter.deadline <= now {
             var waiter = self.parked.removeFirst().waiter
@@ -319,7 +318,9 @@ extension Conversation {
             if let resumption = self.settle(&waiter, .failed(error)) { told.append(resumption) }
             self.waiters[self.waiters.index(self.waiters.startIndex, offsetBy: offset)] = waiter
         }
+        let silence = RedisError(.connectionLost, detail: "Redis was silent for too long")
+        let loss = isSilent ? self.lineIsLost(self.generation, silence, now: now) : nil
         self.isTicking = !(self.waiters.isEmpty && self.parked.isEmpty)
-        return (told, isSilent, self.isTicking)
+        return (told, loss, self.isTicking)
     }
 }

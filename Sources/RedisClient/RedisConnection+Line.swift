@@ -44,12 +44,9 @@ extension RedisConnection {
     }
 
     private func tick() {
-        let (told, isSilent, goesOn) = self.conversation.withLock { $0.expire(now: .now()) }
+        let (told, loss, goesOn) = self.conversation.withLock { $0.expire(now: .now()) }
+        if let loss { self.recover(from: loss) }
         for resumption in told { resumption.perform() }
-        if isSilent {
-            let generation = self.conversation.withLock { $0.generation }
-            self.lost(generation, RedisError(.connectionLost, detail: "Redis was silent for too long"))
-        }
         if goesOn { self.scheduleTick() }
     }
 
@@ -152,16 +149,19 @@ extension RedisConnection {
 
     /// The line could not be had or is gone: tells its callers and tries again after a pause.
     func lost(_ generation: UInt64, _ error: RedisError) {
-        let wasAway = if case .away = self.state { true } else { false }
-        let loss = self.conversation.withLock { $0.lineIsLost(generation, error, now: .now()) }
-        guard let loss else { return }
+        if let loss = self.conversation.withLock({ $0.lineIsLost(generation, error, now: .now()) }) {
+            self.recover(from: loss)
+        }
+    }
+
+    private func recover(from loss: Loss) {
         self.line.withLock { line in
             defer { line.channel = nil }
             return line.channel
         }?.close(promise: nil)
-        self.logger.debug("no connection to Redis", metadata: ["reason": "\(error.detail)"])
-        if !wasAway { self.onStateChange?(.away(reason: error.detail)) }
-        let redial = self.eventLoop.scheduleTask(in: self.pause(afterFailures: loss.failures)) { self.dial() }
+        self.logger.debug("no connection to Redis", metadata: ["reason": "\(loss.error.detail)"])
+        if loss.isFirst { self.onStateChange?(.away(reason: loss.error.detail)) }
+        let redial = self.eventLoop.scheduleTask(in: self.pause(afterFailures: loss.failuresInRow)) { self.dial() }
         self.line.withLock { $0.redial = redial }
         for resumption in loss.told { resumption.perform() }
     }

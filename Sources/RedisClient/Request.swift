@@ -16,6 +16,15 @@ struct Resumption: Sendable {
     func perform() { self.caller.resume(returning: self.answer) }
 }
 
+/// A line that could not be had or was lost.
+struct Loss: Sendable {
+    let error: RedisError
+    let told: [Resumption]
+    let failuresInRow: Int
+    /// Whether there was a connection, or no attempt at one, before this.
+    let isFirst: Bool
+}
+
 /// What one call asks for.
 enum Request: Sendable {
     case one(RedisCommand)

@@ -6,7 +6,9 @@ enum SMTPAddress {
     /// RFC 5321 §4.5.3.1.3 gives 256 with the brackets.
     static let octetsMax = 254
 
-    /// Why `address` cannot be sent; nil when it can. Quoted local parts with spaces are refused as well.
+    /// Why `address` cannot be sent; nil when it can.
+    ///
+    /// Quoted local parts with spaces are refused as well.
     static func flaw(of address: String) -> String? {
         guard address.utf8.count <= Self.octetsMax else { return "longer than \(Self.octetsMax) octets" }
         for byte in address.utf8 where byte <= 0x20 || byte == 0x7F || byte == 0x3C || byte == 0x3E {

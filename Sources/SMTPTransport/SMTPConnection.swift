@@ -33,6 +33,9 @@ final class SMTPConnection: ChannelInboundHandler {
     /// a timeout for each block).
     private static let blockBytes = 262_144
 
+    /// For the reply to QUIT, which says nothing anybody needs to know.
+    private static let goodbyeMilliseconds: Int64 = 2_000
+
     private let number: Int
     private let client: SMTPClient
     private let tls: SMTPTLS?
@@ -232,6 +235,8 @@ extension SMTPConnection {
     private var patience: TimeAmount? {
         let settings = self.client.settings
         switch self.session.awaiting {
+        case .reply where self.session.state == .quitting:
+            return .milliseconds(min(settings.commandTimeoutMilliseconds, Self.goodbyeMilliseconds))
         case .reply, .contentFlush: return .milliseconds(settings.commandTimeoutMilliseconds)
         case .finalDotReply: return .milliseconds(settings.finalDotTimeoutMilliseconds)
         case .nothing: return self.isIdle ? .milliseconds(settings.idleTimeoutMilliseconds) : nil
@@ -254,7 +259,7 @@ extension SMTPConnection {
         let settings = self.client.settings
         let shortest = min(
             settings.commandTimeoutMilliseconds, settings.finalDotTimeoutMilliseconds,
-            settings.idleTimeoutMilliseconds)
+            settings.idleTimeoutMilliseconds, Self.goodbyeMilliseconds)
         let tick = now + .milliseconds(max(1, shortest))
         self.timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: min(self.deadline ?? tick, tick)) {
             self.timer = nil

@@ -80,7 +80,9 @@ struct SMTPDataEncoder {
     /// Dots added at the beginning of lines.
     private(set) var stuffedDots = 0
     private var isAtLineStart = true
-    /// The last byte was a CR. Its line end is written already, so an LF that follows belongs to it.
+    /// The last byte was a CR.
+    ///
+    /// Its line end is written already, so an LF that follows belongs to it.
     private var isAfterReturn = false
 
     mutating func encode(_ chunk: ByteBuffer, into out: inout ByteBuffer) {

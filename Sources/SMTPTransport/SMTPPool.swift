@@ -94,7 +94,9 @@ struct SMTPPool<Job: Sendable, Link: Sendable>: Sendable {
         self.connections[number]?.link = link
     }
 
-    /// A connection has become ready for the first time. Returns the connections to open now that one works.
+    /// A connection has become ready for the first time.
+    ///
+    /// Returns the connections to open now that one works.
     mutating func ready(_ number: Int, now: NIODeadline) -> [Int] {
         guard self.connections[number]?.standing == .connecting else { return [] }
         self.connections[number]?.standing = .busy
@@ -118,7 +120,9 @@ struct SMTPPool<Job: Sendable, Link: Sendable>: Sendable {
         return .wait
     }
 
-    /// Whether an idle connection may go. It may not when a message was given to it in this moment.
+    /// Whether an idle connection may go.
+    ///
+    /// It may not when a message was given to it in this moment.
     mutating func retire(_ number: Int) -> Bool {
         guard self.connections[number]?.standing == .idle else { return false }
         self.connections[number]?.standing = .quitting
@@ -136,9 +140,8 @@ struct SMTPPool<Job: Sendable, Link: Sendable>: Sendable {
 
     /// A connection is no more.
     ///
-    /// - Parameters:
-    ///   - failure: Why it never became ready; nil when it had.
-    ///   - jitter: Around 1: spreads the pauses of many processes.
+    /// `failure` says why it never became ready, and is nil when it had. `jitter`, around 1, spreads the pauses of
+    /// many processes.
     mutating func closed(
         _ number: Int, failure: SMTPFailure?, now: NIODeadline, jitter: Double = 1
     ) -> Consequence {
@@ -159,7 +162,9 @@ struct SMTPPool<Job: Sendable, Link: Sendable>: Sendable {
         return consequence
     }
 
-    /// Takes nothing any more. What is on its way is finished; what waits is given back, and idle connections go.
+    /// Takes nothing any more.
+    ///
+    /// What is on its way is finished; what waits is given back, and idle connections go.
     mutating func shutDown() -> (failed: [(job: Job, failure: SMTPFailure)], quit: [Link]) {
         self.isShutDown = true
         let failed = (self.retries + self.waiting).map { (job: $0, failure: Self.shutDown) }

@@ -8,7 +8,7 @@ import NIOCore
 struct SMTPReplyParser {
     /// RFC 5321 §4.5.3.1.5 allows 512; some servers' texts are longer.
     static let lineBytesMax = 2_048
-    /// All lines of one reply. A long EHLO reply has about 1,000.
+    /// All lines of one reply; a long one to EHLO has about 1,000.
     static let replyBytesMax = 32_768
     /// What is kept for a person to read.
     static let textBytesMax = 512

@@ -192,6 +192,7 @@ extension SMTPSession {
             commands.writeStaticString(" SIZE=")
             commands.writeString(String(transaction.content.size))
         }
+        // Without 8BITMIME the bytes go as they are: to encode them anew would break a signature.
         if self.capabilities.hasEightBitMIME, transaction.content.isEightBit {
             commands.writeStaticString(" BODY=8BITMIME")
         }

@@ -123,7 +123,6 @@ extension SMTPSession {
     private mutating func repliedToAuth(_ reply: SMTPReply, _ actions: inout [Action]) {
         switch reply.code {
         case 200..<300:
-            self.isAuthenticated = true
             self.authResponses = []
             self.state = .ready
         case 334:

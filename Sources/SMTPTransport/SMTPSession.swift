@@ -1,6 +1,6 @@
 /// One SMTP dialogue from the client's side, as a value: events in, actions out, no socket and no clock.
 ///
-///     connected ─ greeting ─ EHLO ─ (STARTTLS ─ EHLO) ─ (AUTH) ─ ready ─ MAIL ─ RCPT… ─ DATA ─ content ─ dot ─ ready
+///     greeting ─ EHLO ─ (STARTTLS ─ EHLO) ─ (AUTH) ─ ready ─ MAIL ─ RCPT… ─ DATA ─ content ─ dot ─ ready
 ///
 /// With PIPELINING (RFC 2920) MAIL, all RCPT and DATA are one write, otherwise each waits for the reply to the one
 /// before; the states that follow are the same, only who writes differs. The dialogue is over when something
@@ -59,7 +59,6 @@ struct SMTPSession {
     private(set) var messagesBegun = 0
 
     var isEncrypted: Bool
-    var isAuthenticated = false
     /// What is to be said to the next challenges of the server.
     var authResponses: [String] = []
     let settings: SMTPSettings
@@ -120,7 +119,7 @@ struct SMTPSession {
         return actions
     }
 
-    /// The line is gone, or TLS refused it. Nothing more comes from the server.
+    /// The line is gone, or TLS refused it: nothing more comes from the server.
     mutating func lost(_ code: SMTPFailure.Code, detail: String) -> [Action] {
         guard self.state != .closed else { return [] }
         if self.state == .mail, self.isReused, code == .connectionLost {
@@ -141,7 +140,9 @@ struct SMTPSession {
         return actions
     }
 
-    /// Says goodbye. Only a session that is ready can; any other is closed.
+    /// Says goodbye.
+    ///
+    /// Only a session that is ready can; any other is closed.
     mutating func quit() -> [Action] {
         guard self.state == .ready else {
             var actions: [Action] = []
@@ -152,7 +153,9 @@ struct SMTPSession {
         return [.write(ByteBuffer(string: "QUIT\r\n"))]
     }
 
-    /// Takes the next message. A session that is not ready gives it back.
+    /// Takes the next message.
+    ///
+    /// A session that is not ready gives it back.
     mutating func begin(_ transaction: SMTPTransaction, wasIdle: Bool) -> [Action] {
         guard self.state == .ready else { return [.retry] }
         self.isReused = wasIdle || self.messagesBegun > 0

@@ -2,7 +2,7 @@
 struct SMTPTransaction: Sendable, Equatable {
     let envelope: SMTPEnvelope
     let content: SMTPContent
-    /// One per recipient. Nil: still open.
+    /// One per recipient; nil while it is open.
     var results: [SMTPResult?]
     /// Whether an address can only be sent with SMTPUTF8.
     let needsUTF8: Bool

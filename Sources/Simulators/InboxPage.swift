@@ -88,7 +88,8 @@ enum InboxPage {
         <!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
         <meta http-equiv=refresh content=10><title>Martlet simulators</title><style>
         :root{color-scheme:light dark;--line:#8884;--dim:#8889;--card:#8881;font:15px/1.5 system-ui,sans-serif}
-        body{margin:0}main{max-width:62rem;margin:auto;padding:1.5rem}h1{font-size:1.3rem}h2{font-size:1rem;margin:2rem 0 .5rem}
+        body{margin:0}main{max-width:62rem;margin:auto;padding:1.5rem}
+        h1{font-size:1.3rem}h2{font-size:1rem;margin:2rem 0 .5rem}
         nav{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:.75rem}
         .tile{padding:.8rem 1rem;border:1px solid var(--line);border-radius:.6rem;background:var(--card);
         color:inherit;text-decoration:none}.tile b{font-size:1.6rem;margin-right:.4rem}
@@ -98,7 +99,8 @@ enum InboxPage {
         time,.preview,.meta,.none{color:var(--dim)}.to{width:15rem;flex:none;overflow:hidden;text-overflow:ellipsis}
         .subject{font-weight:600}.subject,.preview{overflow:hidden;text-overflow:ellipsis}
         .meta{margin:0 .5rem;font-size:.85rem}pre{margin:.5rem;white-space:pre-wrap;overflow-wrap:anywhere}
-        iframe{width:calc(100% - 1rem);height:22rem;margin:.5rem;border:1px solid var(--line);border-radius:.4rem;background:#fff}
+        iframe{width:calc(100% - 1rem);height:22rem;margin:.5rem;border:1px solid var(--line);border-radius:.4rem;
+        background:#fff}
         </style><main><h1>Martlet simulators</h1>
         """
 }

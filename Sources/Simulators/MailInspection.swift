@@ -2,7 +2,8 @@
 //
 // Faults of mail happen at stages of a dialogue, so their JSON differs from that of the HTTP providers:
 //
-//     {"faults": [{"stage": "rcpt", "probability": 0.1, "refuse": {"code": 451, "enhanced_code": "4.7.1", "text": "…"}},
+//     {"faults": [{"stage": "rcpt", "probability": 0.1,
+//                  "refuse": {"code": 451, "enhanced_code": "4.7.1", "text": "…"}},
 //                 {"stage": "dot", "probability": 0.5, "delay_ms": 200},
 //                 {"stage": "dot", "cut": "after", "recipient": "@example.com"},
 //                 {"stage": "greeting", "stall": true}]}

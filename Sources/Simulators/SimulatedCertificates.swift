@@ -183,7 +183,8 @@ extension SimulatedCertificates {
         guard process.terminationStatus == 0 else {
             let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
             throw SimulatorError(
-                "openssl \(arguments.first ?? "") failed (\(process.terminationStatus)); is it installed? \(text.suffix(300))"
+                "openssl \(arguments.first ?? "") failed (\(process.terminationStatus)); is it installed? "
+                    + text.suffix(300)
             )
         }
     }

@@ -43,7 +43,7 @@ package final class SimulatorFleet: Sendable {
     package let push: PushSimulator
     /// Where the inbox page and the control API are.
     package let controlURL: String
-    /// The variables with which the shipped provider files reach these simulators. Holds a secret: the SMS token.
+    /// The variables with which the shipped provider files reach these simulators. Holds secrets: keep it from logs.
     package let environment: [String: String]
 
     private let simulators: [any Inspectable]
@@ -54,10 +54,10 @@ package final class SimulatorFleet: Sendable {
     /// - Throws: ``SimulatorError``, or the system's error when a port is taken.
     package static func start(_ settings: SimulatorFleetSettings) async throws -> SimulatorFleet {
         let certificates = try SimulatedCertificates.prepare(in: settings.folder)
-        let account = try SMSAccount.prepare(in: settings.folder)
+        let accounts = try SimulatedAccounts.prepare(in: settings.folder)
         let started = Protected<[any Inspectable]>([])
         do {
-            return try await Self.start(settings, certificates, account) { simulator in
+            return try await Self.start(settings, certificates, accounts) { simulator in
                 started.withLock { $0.append(simulator) }
             }
         } catch {
@@ -67,10 +67,10 @@ package final class SimulatorFleet: Sendable {
     }
 
     private static func start(
-        _ settings: SimulatorFleetSettings, _ certificates: SimulatedCertificates, _ account: SMSAccount,
+        _ settings: SimulatorFleetSettings, _ certificates: SimulatedCertificates, _ accounts: SimulatedAccounts,
         started: (any Inspectable) -> Void
     ) async throws -> SimulatorFleet {
-        var smsSettings = SMSSimulatorSettings(accountSID: account.sid, authToken: account.token)
+        var smsSettings = SMSSimulatorSettings(accountSID: accounts.smsSID, authToken: accounts.smsToken)
         smsSettings.port = settings.smsPort
         smsSettings.messagesMax = settings.messagesMax
         smsSettings.keepsMessages = settings.keepsMessages
@@ -92,9 +92,11 @@ package final class SimulatorFleet: Sendable {
         let serviceAccount = try certificates.writeServiceAccount(
             project: settings.project, email: email, tokenURI: push.tokenURI)
 
-        let smtp = try await Self.startMail("smtp", .startTLS, port: settings.smtpPort, settings, certificates)
+        let smtp = try await Self.startMail(
+            "smtp", .startTLS, port: settings.smtpPort, settings, certificates, accounts)
         started(smtp)
-        let smtps = try await Self.startMail("smtps", .implicitTLS, port: settings.smtpsPort, settings, certificates)
+        let smtps = try await Self.startMail(
+            "smtps", .implicitTLS, port: settings.smtpsPort, settings, certificates, accounts)
         started(smtps)
         let simulators: [any Inspectable] = [smtp, smtps, sms, push]
         let control = SimulatorControl(simulators)
@@ -106,13 +108,18 @@ package final class SimulatorFleet: Sendable {
             certificates: certificates, smtp: smtp.simulator, smtps: smtps.simulator, sms: sms, push: push,
             simulators: simulators, control: server,
             environment: [
+                "MARTLET_SMTP_ENABLED": "true",
                 "MARTLET_SMTP_HOST": "127.0.0.1",
                 "MARTLET_SMTP_PORT": String(smtp.simulator.port),
                 "MARTLET_SMTP_TRUST_FILE": certificates.trustFile,
+                "MARTLET_SMTP_USER": SimulatedAccounts.mailUser,
+                "MARTLET_SMTP_PASSWORD": accounts.mailPassword,
+                "MARTLET_TWILIO_ENABLED": "true",
                 "MARTLET_TWILIO_URL": sms.url,
                 "MARTLET_TWILIO_TRUST_FILE": certificates.trustFile,
-                "TWILIO_ACCOUNT_SID": account.sid,
-                "TWILIO_AUTH_TOKEN": account.token,
+                "TWILIO_ACCOUNT_SID": accounts.smsSID,
+                "TWILIO_AUTH_TOKEN": accounts.smsToken,
+                "MARTLET_FCM_ENABLED": "true",
                 "MARTLET_FCM_URL": push.url,
                 "MARTLET_FCM_TRUST_FILE": certificates.trustFile,
                 "MARTLET_FCM_CREDENTIALS_FILE": serviceAccount,
@@ -121,13 +128,15 @@ package final class SimulatorFleet: Sendable {
 
     private static func startMail(
         _ name: String, _ security: SMTPSimulatorSettings.Security, port: Int, _ settings: SimulatorFleetSettings,
-        _ certificates: SimulatedCertificates
+        _ certificates: SimulatedCertificates, _ accounts: SimulatedAccounts
     ) async throws -> MailInspection {
         var mail = SMTPSimulatorSettings()
         mail.port = port
         mail.security = security
         mail.certificateFile = certificates.certificateFile
         mail.keyFile = certificates.keyFile
+        // Mail is taken without a password too, but a wrong one is refused.
+        mail.users = [SimulatedAccounts.mailUser: accounts.mailPassword]
         mail.keepsMail = settings.keepsMessages
         mail.keptMax = settings.messagesMax
         mail.seed = settings.faults.seed
@@ -158,23 +167,35 @@ package final class SimulatorFleet: Sendable {
     }
 }
 
-/// The account of the SMS provider, kept in a file.
-private struct SMSAccount: Sendable {
-    let sid: String
-    let token: String
+/// The accounts that clients need, kept in a file.
+private struct SimulatedAccounts: Sendable {
+    static let mailUser = "martlet"
 
-    static func prepare(in folder: String) throws -> SMSAccount {
-        let path = folder + "/sms-account"
-        if let text = try? String(contentsOfFile: path, encoding: .utf8) {
-            let words = text.split(separator: "\n").map(String.init)
-            if words.count == 2, let sid = words.first, let token = words.last {
-                return SMSAccount(sid: sid, token: token)
-            }
+    let smsSID: String
+    let smsToken: String
+    let mailPassword: String
+
+    static func prepare(in folder: String) throws -> SimulatedAccounts {
+        let path = folder + "/accounts"
+        if let text = try? String(contentsOfFile: path, encoding: .utf8),
+            let known = SimulatedAccounts(lines: text.split(separator: "\n"))
+        {
+            return known
         }
         var random = SystemRandomNumberGenerator()
-        let sid = "AC" + hexadecimal(random.next(), random.next())
-        let token = hexadecimal(random.next(), random.next())
-        try SimulatedCertificates.writePrivately(Array("\(sid)\n\(token)\n".utf8), to: path)
-        return SMSAccount(sid: sid, token: token)
+        let secrets = (0..<3).map { _ in hexadecimal(random.next(), random.next()) }
+        let lines = ["AC" + secrets[0], secrets[1], secrets[2]]
+        try SimulatedCertificates.writePrivately(Array(lines.joined(separator: "\n").utf8), to: path)
+        guard let accounts = SimulatedAccounts(lines: lines.map { $0[...] }) else {
+            throw SimulatorError("cannot make accounts in \(path)")
+        }
+        return accounts
+    }
+
+    private init?(lines: [Substring]) {
+        guard lines.count == 3 else { return nil }
+        self.smsSID = String(lines[0])
+        self.smsToken = String(lines[1])
+        self.mailPassword = String(lines[2])
     }
 }

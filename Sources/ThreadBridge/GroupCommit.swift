@@ -3,8 +3,10 @@
 /// What is submitted while a commit is under way goes into the next one: at low load each item is committed at
 /// once, at high load the groups grow by themselves. No timer is involved.
 package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error>: Sendable {
+    private typealias Member = (item: Item, reply: Reply<Answer, Failure>)
+
     private struct State {
-        var waiting: [(item: Item, reply: Reply<Answer, Failure>)] = []
+        var waiting: [Member] = []
         var underWay = 0
     }
 
@@ -13,19 +15,24 @@ package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error
     private let lanes: Int
     private let commit: @Sendable ([Item]) async throws(Failure) -> [Answer]
     private let shortAnswer: Failure
+    private let isOneItemsFault: @Sendable (Failure) -> Bool
 
     /// - Parameters:
     ///   - groupMax: The most items in one commit.
     ///   - lanes: The most commits under way at once.
     ///   - shortAnswer: What callers get whose item was left without an answer.
+    ///   - isOneItemsFault: Whether a failure may be due to a single item; then the group is halved until only
+    ///     that one fails.
     ///   - commit: Commits a group and answers in the same order.
     package init(
         groupMax: Int = 512, lanes: Int = 1, shortAnswer: Failure,
+        isOneItemsFault: @escaping @Sendable (Failure) -> Bool = { _ in false },
         commit: @escaping @Sendable ([Item]) async throws(Failure) -> [Answer]
     ) {
         self.groupMax = groupMax
         self.lanes = lanes
         self.shortAnswer = shortAnswer
+        self.isOneItemsFault = isOneItemsFault
         self.commit = commit
     }
 
@@ -49,25 +56,33 @@ package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error
     }
 
     private func commitAllWaiting() async {
-        while let group = self.nextGroup() {
-            do throws(Failure) {
-                let answers = try await self.commit(group.map(\.item))
-                for (index, member) in group.enumerated() {
-                    member.reply.settle(index < answers.count ? .success(answers[index]) : .failure(self.shortAnswer))
-                }
-            } catch {
-                for member in group { member.reply.settle(.failure(error)) }
+        while let group = self.nextGroup() { await self.commitGroup(group) }
+    }
+
+    private func commitGroup(_ group: ArraySlice<Member>) async {
+        do throws(Failure) {
+            let answers = try await self.commit(group.map(\.item))
+            for (index, member) in group.enumerated() {
+                member.reply.settle(index < answers.count ? .success(answers[index]) : .failure(self.shortAnswer))
             }
+        } catch {
+            guard group.count > 1, self.isOneItemsFault(error) else {
+                for member in group { member.reply.settle(.failure(error)) }
+                return
+            }
+            let middle = group.startIndex + group.count / 2
+            await self.commitGroup(group[..<middle])
+            await self.commitGroup(group[middle...])
         }
     }
 
-    private func nextGroup() -> [(item: Item, reply: Reply<Answer, Failure>)]? {
+    private func nextGroup() -> ArraySlice<Member>? {
         self.state.withLock { state in
             guard !state.waiting.isEmpty else {
                 state.underWay -= 1
                 return nil
             }
-            let group = Array(state.waiting.prefix(self.groupMax))
+            let group = state.waiting.prefix(self.groupMax)
             state.waiting.removeFirst(group.count)
             return group
         }

@@ -88,7 +88,9 @@ func withSimulator(
             #expect(!early, "cut at \(cut)")
             #expect(reader.read(&rest, sizeMax: 10_000), "cut at \(cut)")
             #expect(rest.readableBytes == 0)
-            #expect(String(decoding: reader.unstuffed(), as: UTF8.self) == "a\r\n.b\r\n\r\n\n.\r\n..\r\nMAIL\r\n", "cut at \(cut)")
+            #expect(
+                String(decoding: reader.unstuffed(), as: UTF8.self) == "a\r\n.b\r\n\r\n\n.\r\n..\r\nMAIL\r\n",
+                "cut at \(cut)")
         }
     }
 
@@ -110,7 +112,8 @@ func withSimulator(
             (["EHLO\r\n"], 501), (["HELLO me\r\n"], 500), (["EHLO me\r\n", "STARTTLS\r\n"], 502),
             (["EHLO me\r\n", "MAIL FROM:a@x.test\r\n"], 501), (["EHLO me\r\n", "MAIL FROM:<a@x.test> SIZ=1\r\n"], 555),
             (["EHLO me\r\n", "MAIL FROM:<a@x.test> SIZE=99999999\r\n"], 552),
-            (["EHLO me\r\n", "MAIL FROM:<ż@x.test>\r\n"], 553), (["HELO me\r\n", "MAIL FROM:<a@x.test> SIZE=1\r\n"], 555),
+            (["EHLO me\r\n", "MAIL FROM:<ż@x.test>\r\n"], 553),
+            (["HELO me\r\n", "MAIL FROM:<a@x.test> SIZE=1\r\n"], 555),
             (["EHLO me\r\n", "MAIL FROM:<>\r\n", "RCPT TO:<>\r\n"], 501), (["EHLO me\r\n", "VRFY ada\r\n"], 252),
             (["NOOP\r\n"], 250), (["AUTH PLAIN\r\n"], 503), (["EHLO me\r\n", "AUTH NTLM\r\n"], 504),
             (["EHLO me\r\n", "AUTH PLAIN AGEAYg==\r\n", "AUTH PLAIN AGEAYg==\r\n"], 503),
@@ -163,7 +166,8 @@ func withSimulator(
     @Test func theNewestMailsAreKeptAndAllAreCounted() async throws {
         try await withSimulator({ $0.keptMax = 3 }) { simulator in
             let one = self.begin.dropFirst() + ["x\r\n.\r\n"]
-            _ = try await RawClient.talk(simulator.port, ["EHLO me\r\n"] + Array(repeating: one, count: 5).flatMap { $0 })
+            _ = try await RawClient.talk(
+                simulator.port, ["EHLO me\r\n"] + Array(repeating: one, count: 5).flatMap { $0 })
             #expect(simulator.received.map(\.number) == [3, 4, 5])
             #expect(simulator.snapshot(limit: 2).map(\.number) == [5, 4])
             #expect(simulator.counts.mails == 5 && simulator.counts.contentBytes == 15)
@@ -232,7 +236,10 @@ func withSimulator(
 
     @Test func stoppingTwiceAndTakenPortsAreNoTrouble() async throws {
         try await withSimulator { simulator in
-            let other = SMTPSimulator(settings: { var s = SMTPSimulatorSettings(); s.port = simulator.port; return s }())
+            let other = SMTPSimulator(
+                settings: {
+                    var s = SMTPSimulatorSettings(); s.port = simulator.port; return s
+                }())
             await #expect(throws: (any Error).self) { try await other.start() }
             await simulator.stop()
             #expect(simulator.port == 0)
@@ -241,8 +248,11 @@ func withSimulator(
 }
 
 @Suite struct RecipientPatternTests {
-    @Test(arguments: ["ada@x.test", "bounced@x.test", "full-house@x.test", "drop-out@x.test", "slow-down@x.test", "bounce-9.1.1@x.test",
-        "bounce-5.1@x.test", "slow-99999999@x.test", "", "@", "-@x"])
+    @Test(arguments: [
+        "ada@x.test", "bounced@x.test", "full-house@x.test", "drop-out@x.test", "slow-down@x.test",
+        "bounce-9.1.1@x.test",
+        "bounce-5.1@x.test", "slow-99999999@x.test", "", "@", "-@x",
+    ])
     func anOrdinaryAddressHasNoEffect(_ address: String) {
         #expect(SMTPRecipientPattern.fault(for: address) == nil)
     }
@@ -252,8 +262,11 @@ func withSimulator(
         #expect(effect("BOUNCE+tag@x.test") == .refuse(code: 550, enhancedCode: "5.1.1", text: "no such user here"))
         #expect(effect("bounce-4.4.7@x.test") == .refuse(code: 451, enhancedCode: "4.4.7", text: "no such user here"))
         #expect(effect("x@full.example.test") == .refuse(code: 452, enhancedCode: "4.2.2", text: "the mailbox is full"))
-        #expect(effect("reject-5.7.26@x.test") == .refuse(code: 554, enhancedCode: "5.7.26", text: "the content was refused"))
-        #expect(effect("slow@x.test") == .delay(milliseconds: 2_000) && effect("slow-5@x.test") == .delay(milliseconds: 5))
+        #expect(
+            effect("reject-5.7.26@x.test")
+                == .refuse(code: 554, enhancedCode: "5.7.26", text: "the content was refused"))
+        #expect(
+            effect("slow@x.test") == .delay(milliseconds: 2_000) && effect("slow-5@x.test") == .delay(milliseconds: 5))
         #expect(effect("drop@x.test") == .cutAfter && effect("drop-message@x.test") == .cutBefore)
         #expect(effect("stall@x.test") == .stall)
     }

@@ -22,7 +22,8 @@ struct Certificates: Sendable {
         func make(_ name: String, _ names: String) throws -> (String, String) {
             let path = "\(folder)/\(name)"
             try runToEnd(
-                ["openssl", "req", "-new", "-subj", "/CN=\(name)", "-keyout", "\(path).key", "-out", "\(path).csr"] + curve)
+                ["openssl", "req", "-new", "-subj", "/CN=\(name)", "-keyout", "\(path).key", "-out", "\(path).csr"]
+                    + curve)
             try "subjectAltName=\(names)\n".write(toFile: "\(path).ext", atomically: true, encoding: .utf8)
             try runToEnd([
                 "openssl", "x509", "-req", "-in", "\(path).csr", "-CA", "\(folder)/ca.pem", "-CAkey",

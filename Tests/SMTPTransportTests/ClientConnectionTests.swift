@@ -28,10 +28,13 @@ import ThreadBridge
 
     @Test func aConnectionIsReplacedAfterItsMessages() async throws {
         try await withSimulator { simulator in
-            try await withClient(port: simulator.port, {
-                $0.connectionsMax = 1
-                $0.messagesPerConnectionMax = 2
-            }) { client in
+            try await withClient(
+                port: simulator.port,
+                {
+                    $0.connectionsMax = 1
+                    $0.messagesPerConnectionMax = 2
+                }
+            ) { client in
                 for _ in 0..<5 { #expect(await client.send(to: "b@x.test").first?.isAccepted == true) }
                 #expect(simulator.received.map(\.connection) == [1, 1, 2, 2, 3])
             }
@@ -84,10 +87,13 @@ import ThreadBridge
 
     @Test func whenNobodyListensAllAreToldAndTheNextFailFast() async throws {
         let port = try LoopbackPort.free()
-        try await withClient(port: port, {
-            $0.backoffMilliseconds = 600_000
-            $0.backoffMillisecondsMax = 600_000
-        }) { client in
+        try await withClient(
+            port: port,
+            {
+                $0.backoffMilliseconds = 600_000
+                $0.backoffMillisecondsMax = 600_000
+            }
+        ) { client in
             let failures = await withTaskGroup(of: SMTPFailure.Code?.self) { group in
                 for _ in 0..<50 { group.addTask { await client.send(to: "b@x.test").first?.notSent?.code } }
                 return await group.reduce(into: []) { $0.append($1) }
@@ -126,10 +132,13 @@ import ThreadBridge
 
     @Test func moreThanMayWaitAreToldSo() async throws {
         try await withSimulator({ $0.faults = [.init(.stall, at: .greeting)] }) { simulator in
-            try await withClient(port: simulator.port, {
-                $0.waitingMax = 3
-                $0.commandTimeoutMilliseconds = 1_000
-            }) { client in
+            try await withClient(
+                port: simulator.port,
+                {
+                    $0.waitingMax = 3
+                    $0.commandTimeoutMilliseconds = 1_000
+                }
+            ) { client in
                 let codes = await withTaskGroup(of: SMTPFailure.Code?.self) { group in
                     for _ in 0..<8 { group.addTask { await client.send(to: "b@x.test").first?.notSent?.code } }
                     return await group.reduce(into: [SMTPFailure.Code?]()) { $0.append($1) }

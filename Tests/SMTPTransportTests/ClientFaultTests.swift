@@ -57,7 +57,9 @@ import Testing
 
     @Test(arguments: [SMTPFault.Stage.mail, .rcpt, .data, .dot], [true, false])
     func aRefusalIsTheResultAndTheConnectionStays(_ stage: SMTPFault.Stage, _ isPipelined: Bool) async throws {
-        try await withSimulator({ $0.features = isPipelined ? Set(SMTPSimulatorSettings.Feature.allCases) : [.enhancedStatusCodes] }) {
+        try await withSimulator({
+            $0.features = isPipelined ? Set(SMTPSimulatorSettings.Feature.allCases) : [.enhancedStatusCodes]
+        }) {
             simulator in
             simulator.setFaults([.init(.refuse(code: 451, enhancedCode: "4.7.1", text: "not now"), at: stage)])
             try await withClient(port: simulator.port, { $0.connectionsMax = 1 }) { client in

@@ -29,11 +29,14 @@ import ThreadBridge
     @Test(arguments: Way.allCases, ["localhost", "127.0.0.1"])
     func aCertificateThatIsTrustedAndForThisHostIsTaken(_ way: Way, _ host: String) async throws {
         try await withSimulator({ self.server(way, &$0) }) { simulator in
-            try await withClient(port: simulator.port, {
-                $0.host = host
-                $0.security = way.client
-                $0.trustFile = self.certificates.trust
-            }) { client in
+            try await withClient(
+                port: simulator.port,
+                {
+                    $0.host = host
+                    $0.security = way.client
+                    $0.trustFile = self.certificates.trust
+                }
+            ) { client in
                 for _ in 0..<3 { #expect(await client.send(to: "b@x.test").first?.isAccepted == true) }
                 #expect(simulator.received.allSatisfy { $0.isEncrypted })
                 #expect(simulator.counts.connections == 1)
@@ -44,11 +47,14 @@ import ThreadBridge
     @Test(arguments: Way.allCases)
     func aLargeMessageGoesThroughTLS(_ way: Way) async throws {
         try await withSimulator({ self.server(way, &$0) }) { simulator in
-            try await withClient(port: simulator.port, {
-                $0.host = "localhost"
-                $0.security = way.client
-                $0.trustFile = self.certificates.trust
-            }) { client in
+            try await withClient(
+                port: simulator.port,
+                {
+                    $0.host = "localhost"
+                    $0.security = way.client
+                    $0.trustFile = self.certificates.trust
+                }
+            ) { client in
                 let text = String(repeating: ".a line that needs a dot\r\n", count: 20_000)
                 #expect(await client.send(to: "b@x.test", text: text).first?.isAccepted == true)
                 #expect(simulator.received.first.map { String(decoding: $0.content, as: UTF8.self) } == text)
@@ -59,10 +65,13 @@ import ThreadBridge
     @Test(arguments: Way.allCases)
     func aCertificateThatIsNotTrustedIsRefused(_ way: Way) async throws {
         try await withSimulator({ self.server(way, &$0) }) { simulator in
-            try await withClient(port: simulator.port, {
-                $0.host = "localhost"
-                $0.security = way.client
-            }) { client in
+            try await withClient(
+                port: simulator.port,
+                {
+                    $0.host = "localhost"
+                    $0.security = way.client
+                }
+            ) { client in
                 #expect(await client.send(to: "b@x.test").first?.notSent?.code == .tls)
                 #expect(simulator.counts.mails == 0)
             }
@@ -72,11 +81,14 @@ import ThreadBridge
     @Test(arguments: Way.allCases, ["localhost", "127.0.0.1"])
     func aCertificateForAnotherHostIsRefused(_ way: Way, _ host: String) async throws {
         try await withSimulator({ self.server(way, &$0, otherHost: true) }) { simulator in
-            try await withClient(port: simulator.port, {
-                $0.host = host
-                $0.security = way.client
-                $0.trustFile = self.certificates.trust
-            }) { client in
+            try await withClient(
+                port: simulator.port,
+                {
+                    $0.host = host
+                    $0.security = way.client
+                    $0.trustFile = self.certificates.trust
+                }
+            ) { client in
                 #expect(await client.send(to: "b@x.test").first?.notSent?.code == .tls)
                 #expect(simulator.counts.mails == 0)
             }
@@ -85,10 +97,13 @@ import ThreadBridge
 
     @Test func aTrustFileThatIsMissingIsSaidWithEachMessage() async throws {
         try await withSimulator({ self.server(.startTLS, &$0) }) { simulator in
-            try await withClient(port: simulator.port, {
-                $0.security = .startTLS
-                $0.trustFile = "/nonexistent/ca.pem"
-            }) { client in
+            try await withClient(
+                port: simulator.port,
+                {
+                    $0.security = .startTLS
+                    $0.trustFile = "/nonexistent/ca.pem"
+                }
+            ) { client in
                 #expect(await client.send(to: "b@x.test").first?.notSent?.code == .tls)
                 #expect(simulator.counts.connections == 0)
             }
@@ -115,10 +130,13 @@ import ThreadBridge
     @Test func whatIsSlippedInBehindTheReplyToSTARTTLSEndsTheSession() async throws {
         let server = try await ScriptedServer(
             ["220 x\r\n", ehloReply(["STARTTLS", "AUTH PLAIN"]), "220 go\r\n250-evil\r\n250 AUTH PLAIN\r\n"])
-        try await withClient(port: server.port, {
-            $0.security = .startTLS
-            $0.authentication = .plain(user: "ada", password: "secret")
-        }) { client in
+        try await withClient(
+            port: server.port,
+            {
+                $0.security = .startTLS
+                $0.authentication = .plain(user: "ada", password: "secret")
+            }
+        ) { client in
             let failure = await client.send(to: "b@x.test").first?.notSent
             #expect(failure?.code == .tls && failure?.stage == .starttls)
         }
@@ -139,12 +157,15 @@ import ThreadBridge
                 $0.users = ["ada": "päss word"]
                 $0.tokens = ["ya29.token"]
             }) { simulator in
-                try await withClient(port: simulator.port, {
-                    $0.host = "localhost"
-                    $0.security = way.client
-                    $0.trustFile = self.certificates.trust
-                    $0.authentication = kind
-                }) { client in
+                try await withClient(
+                    port: simulator.port,
+                    {
+                        $0.host = "localhost"
+                        $0.security = way.client
+                        $0.trustFile = self.certificates.trust
+                        $0.authentication = kind
+                    }
+                ) { client in
                     #expect(await client.send(to: "b@x.test").first?.isAccepted == true)
                     #expect(simulator.received.first?.user == "ada")
                 }

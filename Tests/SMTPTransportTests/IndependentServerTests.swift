@@ -105,25 +105,32 @@ import Testing
         let certificates = try Certificates.shared.get()
         try await self.withAiosmtpd(certificate: certificates.good) { port, mails in
             for kind in [
-                SMTPSettings.Authentication.plain(user: "ada", password: "secret"), .login(user: "ada", password: "secret"),
+                SMTPSettings.Authentication.plain(user: "ada", password: "secret"),
+                .login(user: "ada", password: "secret"),
             ] {
-                try await withClient(port: port, {
-                    $0.host = "localhost"
-                    $0.security = .startTLS
-                    $0.trustFile = certificates.trust
-                    $0.authentication = kind
-                }) { client in
+                try await withClient(
+                    port: port,
+                    {
+                        $0.host = "localhost"
+                        $0.security = .startTLS
+                        $0.trustFile = certificates.trust
+                        $0.authentication = kind
+                    }
+                ) { client in
                     #expect(await client.send(to: "b@x.test").first?.isAccepted == true)
                 }
             }
             #expect(try mails().map(\.user) == ["ada", "ada"])
             #expect(try mails().allSatisfy { $0.tls })
-            try await withClient(port: port, {
-                $0.host = "localhost"
-                $0.security = .startTLS
-                $0.trustFile = certificates.trust
-                $0.authentication = .plain(user: "ada", password: "wrong")
-            }) { client in
+            try await withClient(
+                port: port,
+                {
+                    $0.host = "localhost"
+                    $0.security = .startTLS
+                    $0.trustFile = certificates.trust
+                    $0.authentication = .plain(user: "ada", password: "wrong")
+                }
+            ) { client in
                 #expect(await client.send(to: "b@x.test").first?.notSent?.code == .authentication)
             }
         }

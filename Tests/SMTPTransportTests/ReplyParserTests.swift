@@ -18,8 +18,10 @@ import Testing
         ("250\r\n", SMTPReply(code: 250, text: "")),
         ("354 go\n", SMTPReply(code: 354, text: "go")),
         ("550 5.1.1\r\n", SMTPReply(code: 550, enhancedCode: "5.1.1", text: "")),
-        ("550-5.7.26 one\r\n550-5.7.26 two\r\n550 5.7.26 three\r\n",
-            SMTPReply(code: 550, enhancedCode: "5.7.26", text: "one two three")),
+        (
+            "550-5.7.26 one\r\n550-5.7.26 two\r\n550 5.7.26 three\r\n",
+            SMTPReply(code: 550, enhancedCode: "5.7.26", text: "one two three")
+        ),
         // Not RFC 2034: another class, a missing part, a word that only begins like one.
         ("250 4.2.2 odd\r\n", SMTPReply(code: 250, text: "4.2.2 odd")),
         ("550 5.1 half\r\n", SMTPReply(code: 550, text: "5.1 half")),
@@ -53,7 +55,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "hello\r\n", "25 ok\r\n", "2500 ok\r\n", "150 ok\r\n", "650 ok\r\n", "250_ok\r\n", "\r\n", " 250 ok\r\n", "-50 ok\r\n",
+        "hello\r\n", "25 ok\r\n", "2500 ok\r\n", "150 ok\r\n", "650 ok\r\n", "250_ok\r\n", "\r\n", " 250 ok\r\n",
+        "-50 ok\r\n",
         "250-a\r\n251 b\r\n", "HTTP/1.1 400 Bad Request\r\n", "SSH-2.0-OpenSSH\r\n", "２５０ ok\r\n",
     ])
     func whatIsNotSMTPIsRefused(_ text: String) {
@@ -86,7 +89,9 @@ import Testing
 @Suite struct CapabilitiesTests {
     @Test func extensionsAreReadInAnyCase() {
         let capabilities = SMTPCapabilities(
-            lines: ["pipelining", "Size 1000", "8bitMIME", "SMTPUTF8", "STARTTLS", "AUTH plain LOGIN", "AUTH=XOAUTH2", "X"])
+            lines: [
+                "pipelining", "Size 1000", "8bitMIME", "SMTPUTF8", "STARTTLS", "AUTH plain LOGIN", "AUTH=XOAUTH2", "X",
+            ])
 
         #expect(capabilities.hasPipelining && capabilities.hasSize && capabilities.hasEightBitMIME)
         #expect(capabilities.hasSMTPUTF8 && capabilities.hasStartTLS)
@@ -112,15 +117,19 @@ import Testing
         #expect(SMTPAddress.flaw(of: address) != nil)
     }
 
-    @Test(arguments: ["", "a@x.test", "postmaster", "o'neil+tag=1@x.test", "zażółć@x.test", String(repeating: "x", count: 254)])
+    @Test(arguments: [
+        "", "a@x.test", "postmaster", "o'neil+tag=1@x.test", "zażółć@x.test", String(repeating: "x", count: 254),
+    ])
     func anyOtherIsLeftToTheServer(_ address: String) {
         #expect(SMTPAddress.flaw(of: address) == nil)
     }
 }
 
 @Suite struct Base64Tests {
-    @Test(arguments: [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
-        ("foobar", "Zm9vYmFy")])
+    @Test(arguments: [
+        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
+        ("foobar", "Zm9vYmFy"),
+    ])
     func theVectorsOfRFC4648Hold(_ plain: String, _ encoded: String) {
         #expect(Base64.encoded(plain) == encoded)
     }

@@ -20,7 +20,9 @@ import Testing
         #expect(
             end == [
                 .finish(
-                    Array(repeating: .accepted(SMTPReply(code: 250, enhancedCode: "2.0.0", text: "queued as 7")), count: 2))
+                    Array(
+                        repeating: .accepted(SMTPReply(code: 250, enhancedCode: "2.0.0", text: "queued as 7")), count: 2
+                    ))
             ])
         #expect(session.isReady)
     }
@@ -123,8 +125,10 @@ import Testing
         #expect(session.isReady && !actions.closes)
     }
 
-    @Test(arguments: [("", SMTPStage.mail), ("250 ok\r\n", .rcpt), ("250 ok\r\n250 ok\r\n", .data),
-        ("250 ok\r\n250 ok\r\n354 go\r\n", .finalDot)])
+    @Test(arguments: [
+        ("", SMTPStage.mail), ("250 ok\r\n", .rcpt), ("250 ok\r\n250 ok\r\n", .data),
+        ("250 ok\r\n250 ok\r\n354 go\r\n", .finalDot),
+    ])
     func afterA421TheConnectionIsClosedAndTheMessageRefused(_ before: String, _ stage: SMTPStage) {
         for features in [allFeatures, self.sequential] {
             var session = SMTPSession.ready(features: features)

@@ -13,7 +13,9 @@ import ThreadBridge
 
 // MARK: Sessions
 
-let allFeatures = ["PIPELINING", "SIZE 100000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "AUTH PLAIN LOGIN XOAUTH2"]
+let allFeatures = [
+    "PIPELINING", "SIZE 100000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "AUTH PLAIN LOGIN XOAUTH2",
+]
 
 func plainSettings(
     security: SMTPSettings.Security = .plaintext, authentication: SMTPSettings.Authentication = .none
@@ -157,15 +159,17 @@ func eventually(
     }
 }
 
-/// A server that says the next text of its script when a connection begins and whenever the client has said
-/// a line; a text of nil cuts the line. It hears everything it is told.
+/// A server that says what its script says.
+///
+/// One text when a connection begins, and the next whenever the client has said a line; nil cuts the line. It keeps
+/// all it is told.
 final class ScriptedServer: Sendable {
     let heard = Protected<String>("")
     private let channel: any Channel
 
     var port: Int { self.channel.localAddress?.port ?? 0 }
 
-    /// - Parameter stopsReading: Once all is said, nothing more is read.
+    /// With `stopsReading` nothing more is read once all is said.
     init(_ script: [String?], stopsReading: Bool = false) async throws {
         let heard = self.heard
         self.channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)

@@ -72,7 +72,7 @@ struct CertificateTests {
             #expect(second.environment["MARTLET_TWILIO_URL"] == first.environment["MARTLET_TWILIO_URL"])
             let modes = try self.modes(in: folder)
             #expect(modes["service-account.json"] == 0o600)
-            #expect(modes["sms-account"] == 0o600)
+            #expect(modes["accounts"] == 0o600)
         }
     }
 

@@ -49,11 +49,15 @@ struct ControlTests {
     func mailArrivesOverTLSAndIsShownDecoded(name: String, mode: String) async throws {
         try await withFleet { fleet in
             let port = name == "smtp" ? fleet.smtp.port : fleet.smtps.port
-            let sent = try await python(mailProgram, [mode, "\(port)", fleet.trust])
+            let password = try #require(fleet.environment["MARTLET_SMTP_PASSWORD"])
+            let sent = try await python(mailProgram, [mode, "\(port)", fleet.trust, password])
+            let wrong = try await python(mailProgram, [mode, "\(port)", fleet.trust, "wrong"])
             let messages = try await self.control(fleet, "/simulators/\(name)/messages")
             let mail = messages.json["messages"][0]
 
             #expect(sent.status == 0, "\(sent.errors)")
+            #expect(wrong.errors.contains("SMTPAuthenticationError"), "\(wrong.errors)")
+            #expect(messages.json["messages"].count == 1)
             #expect(mail["subject"].text == "Zażółć gęślą jaźń")
             #expect(mail["to"].text == "ada@example.com")
             #expect(mail["text"].text?.contains("Cześć, Ado") == true)
@@ -70,7 +74,7 @@ struct ControlTests {
             let faults = #"{"faults":[{"stage":"rcpt","refuse":{"code":550,"enhanced_code":"5.1.1","text":"gone"}}]}"#
             let set = try await curl(
                 fleet.controlURL + "/simulators/smtps/faults", ["-X", "PUT"], version: "--http1.1", body: faults)
-            let sent = try await python(mailProgram, ["tls", "\(fleet.smtps.port)", fleet.trust])
+            let sent = try await python(mailProgram, ["tls", "\(fleet.smtps.port)", fleet.trust, ""])
             let wrong = try await curl(
                 fleet.controlURL + "/simulators/smtps/faults", ["-X", "PUT"], version: "--http1.1",
                 body: #"{"faults":[{"stage":"lunch","stall":true}]}"#)
@@ -124,7 +128,7 @@ struct ControlTests {
 private let mailProgram = """
     import smtplib, ssl, sys
     from email.message import EmailMessage
-    mode, port, trust = sys.argv[1:]
+    mode, port, trust, password = sys.argv[1:]
     mail = EmailMessage()
     mail["Subject"] = "Zażółć gęślą jaźń"
     mail["From"] = "Martlet <martlet@example.com>"
@@ -136,6 +140,7 @@ private let mailProgram = """
     else:
         client = smtplib.SMTP("localhost", int(port), timeout=20)
         client.starttls(context=context)
+    if password: client.login("martlet", password)
     client.send_message(mail)
     client.quit()
     """

@@ -113,6 +113,20 @@ struct FaultTests {
         #expect(clock.now - began < .seconds(20))
     }
 
+    @Test func stoppingDoesNotWaitForConnectionsThatSayNothing() async throws {
+        try await withFolder { folder in
+            let fleet = try await SimulatorFleet.start(SimulatorFleetSettings(folder: folder))
+            let sign = folder + "/connected"
+            async let client = python(silentProgram, ["\(fleet.sms.port)", fleet.trust, sign])
+            while !FileManager.default.fileExists(atPath: sign) { try await Task.sleep(for: .milliseconds(10)) }
+            await fleet.stop()
+            let result = try await client
+
+            #expect(result.status == 0, "\(result.errors)")
+            #expect(result.output == "closed closed\n")
+        }
+    }
+
     @Test func exponentialDelaysHaveTheirMean() async throws {
         let faults = try SimulatorFaults(
             json: [
@@ -156,10 +170,32 @@ struct FaultTests {
 private let sequenceProgram = """
     import sys, httpx
     url, trust, account, token, count = sys.argv[1:]
+    message = {"To": "+48600100200", "From": "+15005550006", "Body": "x"}
     statuses = []
     with httpx.Client(verify=trust, trust_env=False, auth=(account, token), timeout=20) as client:
         for _ in range(int(count)):
-            try: statuses.append(client.post(url, data={"To": "+48600100200", "From": "+15005550006", "Body": "x"}).status_code)
+            try: statuses.append(client.post(url, data=message).status_code)
             except httpx.TransportError: statuses.append(0)
     print(*statuses)
+    """
+
+private let silentProgram = """
+    import socket, ssl, sys
+    port, trust, sign = sys.argv[1:]
+    context = ssl.create_default_context(cafile=trust)
+    context.set_alpn_protocols(["h2"])
+    mute = socket.create_connection(("127.0.0.1", int(port)), timeout=60)
+    idle = socket.create_connection(("127.0.0.1", int(port)), timeout=60)
+    idle = context.wrap_socket(idle, server_hostname="localhost")
+    idle.sendall(b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+    idle.recv(1)
+    open(sign, "w").close()
+    ends = []
+    for line in (mute, idle):
+        try:
+            while line.recv(4096): pass
+            ends.append("closed")
+        except ConnectionResetError: ends.append("closed")
+        except TimeoutError: ends.append("open")
+    print(*ends)
     """

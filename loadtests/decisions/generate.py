@@ -94,17 +94,30 @@ def decision(draw, number, person):
             "is_member": draw.random() < 0.4, "device": draw.choice(["phone", "laptop", "tablet"]),
         },
         "data": {
-            "first_name": person["first_name"], "product": product, "price": price,
-            "order_id": f"{draw.randrange(10**8):08}", "discount": f"{draw.choice([5, 10, 15, 20])} %",
-            "link": f"https://shop.example.com/{person['locale'][:2]}/{template}?d={identifier}",
+            "first_name": person["first_name"],
         },
     }
+    made["data"].update(variables(draw, template, identifier, person, product, price))
     if made["class"] == "marketing":
         made["reward"] = {"open": 0.05, "click": 0.3, "conversion": 1.0, "unsubscribe": -1.0, "window": "PT72H"}
         made["propensity"] = round(draw.uniform(0.05, 1), 3)
     if draw.random() < 0.1:
         made["trace"] = f"00-{draw.getrandbits(128) | 1:032x}-{draw.getrandbits(64) | 1:016x}-01"
     return made
+
+
+def variables(draw, template, identifier, person, product, price):
+    """What the template asks for."""
+    if template == "flash-sale":
+        return {"discount": draw.choice([5, 10, 15, 20]), "ends": draw.choice(["Sunday", "30.11.", "23:59"])}
+    line = {"name": product, "quantity": draw.choice([1, 1, 2]), "price": price}
+    shop = f"https://shop.example.com/{person['locale'][:2]}"
+    if template == "order-confirmation":
+        number = f"{draw.randrange(10**8):08}"
+        return {"order": {"number": number, "total": price, "url": f"{shop}/orders/{number}", "lines": [line]}}
+    if template == "cart-rescue":
+        return {"items": [line], "cart_url": f"{shop}/cart?d={identifier}"}
+    return {}
 
 
 def with_arms(made, person, draw):
@@ -238,12 +251,13 @@ def build():
         made, _ = good[next(places)]
         made["not_before"], made["expires_at"] = "2024-05-01T08:00:00Z", f"2024-05-{index + 2:02}T08:00:00+02:00"
         ends.setdefault("expired", {"state": "expired", "ids": []})["ids"].append(made["id"])
-    for template, variable in (("welcome", "first_name"), ("cart-rescue", "product"), ("order-confirmation", "order_id")):
+    for template, variable in (("welcome", "first_name"), ("flash-sale", "ends"), ("order-confirmation", "order")):
         made, person = good[next(places)]
         made["campaign"] = template
         made.pop("arms", None)
         made["plan"] = [{"channel": "email", "template": template}]
         made["user"] = address(person, ["email"])
+        made["data"].update(variables(draw, template, made["id"], person, "Swift feeder", "£24.00"))
         del made["data"][variable]
         ends.setdefault("incomplete", {"state": "refused", "ids": []})["ids"].append(made["id"])
     accepted = [made for made, _ in good]

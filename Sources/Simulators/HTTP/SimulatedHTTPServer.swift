@@ -19,7 +19,8 @@ final class SimulatedHTTPServer: Sendable {
     static let bodyMax = 1 << 20
 
     let port: Int
-    private let stalled: StalledStreams
+    private let stalled: OpenChannels
+    private let connections: OpenChannels
     private let running: Task<Void, any Error>
     private let shutDown: @Sendable () async throws -> Void
 
@@ -36,7 +37,7 @@ final class SimulatedHTTPServer: Sendable {
         note: @escaping @Sendable (RequestFate.Verdict) -> Void,
         handle: @escaping @Sendable (ReceivedRequest) async -> Reaction
     ) async throws -> SimulatedHTTPServer {
-        let stalled = StalledStreams()
+        let stalled = OpenChannels()
         let exchange = Exchange(dice: dice, stalled: stalled, refuse: refuse, note: note, handle: handle)
         let responder: HTTPChannelHandler.Responder = { request, writer, channel in
             try await exchange.respond(to: request, writer, on: channel)
@@ -53,11 +54,12 @@ final class SimulatedHTTPServer: Sendable {
     }
 
     private static func start(
-        _ childChannel: some ServerChildChannel, port: Int, stalled: StalledStreams
+        _ childChannel: some ServerChildChannel, port: Int, stalled: OpenChannels
     ) async throws -> SimulatedHTTPServer {
         let (bound, announcement) = AsyncStream.makeStream(of: Int.self)
+        let connections = OpenChannels()
         let server = Server(
-            childChannelSetup: childChannel,
+            childChannelSetup: CountedChannel(base: childChannel, connections: connections),
             configuration: ServerConfiguration(address: .hostname("127.0.0.1", port: port), backlog: 1024),
             onServerRunning: { channel in
                 announcement.yield(channel.localAddress?.port ?? 0)
@@ -70,7 +72,7 @@ final class SimulatedHTTPServer: Sendable {
             try await server.run()
         }
         for await port in bound {
-            return SimulatedHTTPServer(port: port, stalled: stalled, running: running) {
+            return SimulatedHTTPServer(port: port, stalled: stalled, connections: connections, running: running) {
                 try await server.shutdownGracefully()
             }
         }
@@ -79,61 +81,94 @@ final class SimulatedHTTPServer: Sendable {
     }
 
     private init(
-        port: Int, stalled: StalledStreams, running: Task<Void, any Error>,
+        port: Int, stalled: OpenChannels, connections: OpenChannels, running: Task<Void, any Error>,
         shutDown: @escaping @Sendable () async throws -> Void
     ) {
         self.port = port
         self.stalled = stalled
+        self.connections = connections
         self.running = running
         self.shutDown = shutDown
     }
 
-    /// Ends stalled requests, answers what has begun, closes all connections.
+    /// Ends stalled requests, answers what can be answered within a second, closes all connections.
     func stop() async {
         self.stalled.closeAll()
+        let impatience = Task { [connections] in
+            // A connection that has not finished its handshake knows nothing of a graceful end.
+            try? await Task.sleep(for: .seconds(1))
+            connections.closeAll()
+        }
         try? await self.shutDown()
+        impatience.cancel()
         self.running.cancel()
         _ = await self.running.result
     }
 }
 
-/// The streams that hang on purpose, so that `stop()` need not wait for them.
-private final class StalledStreams: Sendable {
+/// Channels that `stop()` must not wait for.
+private final class OpenChannels: Sendable {
     private struct State: Sendable {
         var isClosing = false
-        var streams: [ObjectIdentifier: any Channel] = [:]
+        var channels: [ObjectIdentifier: any Channel] = [:]
     }
 
     private let state = Protected(State())
 
-    /// Returns when the stream has ended: by the client, after `milliseconds`, or by ``closeAll()``.
-    func hold(_ stream: any Channel, milliseconds: Double) async {
+    /// Remembers the channel until it closes.
+    func add(_ channel: any Channel) {
         let isClosing = self.state.withLock { state in
-            state.streams[ObjectIdentifier(stream)] = stream
+            state.channels[ObjectIdentifier(channel)] = channel
             return state.isClosing
         }
+        channel.closeFuture.whenComplete { _ in
+            self.state.withLock { state in state.channels[ObjectIdentifier(channel)] = nil }
+        }
+        if isClosing { channel.close(promise: nil) }
+    }
+
+    /// Returns when the stream has ended: by the client, after `milliseconds`, or by ``closeAll()``.
+    func hold(_ stream: any Channel, milliseconds: Double) async {
+        self.add(stream)
         let timer = stream.eventLoop.scheduleTask(in: .microseconds(Int64(milliseconds * 1000))) {
             stream.close(promise: nil)
         }
-        if isClosing { stream.close(promise: nil) }
         try? await stream.closeFuture.get()
         timer.cancel()
-        self.state.withLock { state in state.streams[ObjectIdentifier(stream)] = nil }
     }
 
+    /// Closes what is open, and from now on what is added.
     func closeAll() {
-        let streams = self.state.withLock { state in
+        let channels = self.state.withLock { state in
             state.isClosing = true
-            return Array(state.streams.values)
+            return Array(state.channels.values)
         }
-        for stream in streams { stream.close(promise: nil) }
+        for channel in channels { channel.close(promise: nil) }
+    }
+}
+
+/// A kind of connection whose connections are known.
+private struct CountedChannel<Base: ServerChildChannel>: ServerChildChannel {
+    typealias Value = Base.Value
+
+    let base: Base
+    let connections: OpenChannels
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        self.connections.add(channel)
+        return self.base.setup(channel: channel, logger: logger)
+    }
+
+    @concurrent
+    func handle(value: Value, logger: Logger) async {
+        await self.base.handle(value: value, logger: logger)
     }
 }
 
 /// One request and what becomes of it.
 private struct Exchange: Sendable {
     let dice: FaultDice
-    let stalled: StalledStreams
+    let stalled: OpenChannels
     let refuse: @Sendable (Int) -> HTTPAnswer
     let note: @Sendable (RequestFate.Verdict) -> Void
     let handle: @Sendable (ReceivedRequest) async -> Reaction

@@ -12,7 +12,7 @@ struct SMTPContentReader {
     private(set) var byteCount = 0
     private var isStarted = false
 
-    /// Takes what belongs to the content from `input`. True when the end has come.
+    /// Takes what belongs to the content from `input`; true when the end has come.
     mutating func read(_ input: inout ByteBuffer, sizeMax: Int) -> Bool {
         if !self.isStarted {
             // The end of the DATA line counts as the one before the first.

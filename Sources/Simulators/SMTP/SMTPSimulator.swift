@@ -77,7 +77,9 @@ package final class SMTPSimulator: Sendable {
     /// Forgets mails and counts.
     package func forget() { self.record.forget() }
 
-    /// Cuts all lines and stops listening. Calling it again does nothing.
+    /// Cuts all lines and stops listening.
+    ///
+    /// Calling it again does nothing.
     package func stop() async {
         let running = self.running.withLock { running in
             defer { running = nil }

@@ -64,7 +64,7 @@ final class SMTPSimulatorRecord: Sendable {
         }
     }
 
-    /// Counts a mail and keeps it, unless only counts are kept. Returns its number.
+    /// Counts a mail and keeps it, unless only counts are kept; returns its number.
     func take(_ mail: ReceivedMail, contentBytes: Int) -> Int {
         self.state.withLock { state in
             state.counts.mails += 1
@@ -85,7 +85,7 @@ final class SMTPSimulatorRecord: Sendable {
 
     /// Throws the dice for one step.
     ///
-    /// - Parameter recipients: At RCPT the one that is named, later those accepted.
+    /// At RCPT `recipients` is the one that is named, later those accepted.
     func fate(at stage: SMTPFault.Stage, sender: String, recipients: [String]) -> SMTPFate {
         var fate = SMTPFate()
         self.state.withLock { state in
