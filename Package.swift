@@ -21,6 +21,7 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdHTTP2: Target.Dependency = .product(name: "HummingbirdHTTP2", package: "hummingbird")
 let hummingbirdTLS: Target.Dependency = .product(name: "HummingbirdTLS", package: "hummingbird")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -29,6 +30,7 @@ let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swi
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
@@ -46,6 +48,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
@@ -86,13 +89,16 @@ let package = Package(
         .target(
             name: "Channels",
             dependencies: [
-                "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, nioCore,
+                "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge", crypto, cryptoExtras,
+                nioCore,
                 yams,
             ],
             swiftSettings: strict),
         .target(
             name: "Pipeline",
-            dependencies: ["DeliveryModel", "Learning", "Telemetry", "ThreadBridge", deque, lifecycle, logging, metrics],
+            dependencies: [
+                "DeliveryModel", "Learning", "Telemetry", "ThreadBridge", deque, lifecycle, logging, metrics,
+            ],
             swiftSettings: strict),
         .target(
             name: "Edge",
@@ -105,24 +111,32 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers", "MartletClient", "Pipeline",
+                "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
+                "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMTPTransport", "Simulators", "Telemetry",
                 "ThreadBridge", arguments, crypto, lifecycle, logging, metrics, nioPosix, unixSignals,
             ],
             swiftSettings: strict),
-        .target(name: "MartletClient", dependencies: ["DeliveryModel", "RedisClient", logging, nioPosix], swiftSettings: strict),
+        .target(
+            name: "MartletClient", dependencies: ["DeliveryModel", "RedisClient", logging, nioPosix],
+            swiftSettings: strict),
 
         // Provider simulators: `martlet simulate`, and what the tests send to.
         .target(
             name: "Simulators",
-            dependencies: ["ThreadBridge", hummingbird, hummingbirdHTTP2, hummingbirdTLS, logging, nioCore, nioPosix, nioSSL],
+            dependencies: [
+                "DeliveryModel", "ThreadBridge", crypto, cryptoExtras, hummingbird, hummingbirdCore, hummingbirdHTTP2,
+                logging,
+                nioCore, nioHTTP2, nioPosix, nioSSL,
+            ],
             swiftSettings: strict),
 
         // Tests: real servers, simulators that speak the whole protocol, and independent implementations.
         .testTarget(
             name: "ChannelsTests",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge", cryptoExtras,
+                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge",
+                cryptoExtras,
                 nioCore,
             ],
             exclude: ["Checks"], swiftSettings: strict),
@@ -130,8 +144,15 @@ let package = Package(
             name: "CurlTransportTests", dependencies: ["CurlTransport", "ThreadBridge"], exclude: ["http_server.py"],
             swiftSettings: strict),
         .testTarget(
+            name: "DeliveryModelTests", dependencies: ["DeliveryModel"], exclude: ["Python"], swiftSettings: strict),
+        .testTarget(
             name: "PostgresClientTests", dependencies: ["LocalServers", "PostgresClient", "ThreadBridge"],
             swiftSettings: strict),
+        .testTarget(
+            name: "RedisClientTests",
+            dependencies: ["LocalServers", "RedisClient", "ThreadBridge", logging, nioCore, nioPosix],
+            swiftSettings: strict),
+        .testTarget(name: "SimulatorsTests", dependencies: ["DeliveryModel", "Simulators"], swiftSettings: strict),
         .testTarget(
             name: "TelemetryTests", dependencies: ["Telemetry", coreMetrics, logging], swiftSettings: strict),
         .testTarget(name: "ThreadBridgeTests", dependencies: ["ThreadBridge"], swiftSettings: strict),

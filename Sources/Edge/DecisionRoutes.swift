@@ -34,7 +34,8 @@ struct DecisionRoutes {
         } catch is NIOTooManyBytesError {
             return Problem(
                 status: .contentTooLarge, type: "body.too_large", title: "The body is too large",
-                detail: "Send at most \(Self.bodyBytesMax) bytes in one request.").response()
+                detail: "Send at most \(Self.bodyBytesMax) bytes in one request."
+            ).response()
         }
         let texts: [[UInt8]]
         let isNDJSON = request.headers[.contentType]?.lowercased().contains("ndjson") ?? false
@@ -151,7 +152,8 @@ struct DecisionRoutes {
     private func missing(_ id: String) -> Response {
         Problem(
             status: .notFound, type: "decision.missing", title: "No such decision",
-            detail: "No decision with this id was accepted, and none is among the rejects that are kept.").response()
+            detail: "No decision with this id was accepted, and none is among the rejects that are kept."
+        ).response()
     }
 
     private func unavailable(_ what: String, _ detail: String) -> Response {

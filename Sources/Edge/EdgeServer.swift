@@ -109,7 +109,8 @@ package struct OpsServer: Service {
             let missing = readiness()
             let text = missing.isEmpty ? "ready\n" : missing.map { "waiting for \($0)\n" }.joined()
             return Response(
-                status: missing.isEmpty ? .ok : .serviceUnavailable, headers: [.contentType: "text/plain; charset=utf-8"],
+                status: missing.isEmpty ? .ok : .serviceUnavailable,
+                headers: [.contentType: "text/plain; charset=utf-8"],
                 body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
         }
         var quiet = logger

@@ -3,6 +3,7 @@ import PostgresClient
 /// The steps from an empty database to this program's tables, in order. Never edited once released: a change is a new step.
 enum LedgerMigrations {
     static let all = [
-        PostgresMigration(number: 1, name: "ledger", sql: String(decoding: PackageResources._001_ledger_sql, as: UTF8.self))
+        PostgresMigration(
+            number: 1, name: "ledger", sql: String(decoding: PackageResources._001_ledger_sql, as: UTF8.self))
     ]
 }

@@ -53,7 +53,8 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
                 groupMax: settings.groupMax, shortAnswer: short, isOneItemsFault: { $0.code == .broken }
             ) { (group: [Item]) throws(LedgerError) in
                 let start = ContinuousClock.now
-                let answers = try await pool.ledgerRun { connection throws(PostgresError) in try body(group, connection) }
+                let answers = try await pool.ledgerRun { connection throws(PostgresError) in try body(group, connection)
+                }
                 observe(operation, ContinuousClock.now - start, group.count)
                 return answers
             }

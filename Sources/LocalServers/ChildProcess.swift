@@ -44,7 +44,9 @@ package final class ChildProcess: Sendable {
         var ends: [Int32] = [-1, -1]
         // A socket pair, since it can be made close-on-exec in one step: no other child may inherit our end.
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
-        guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw LocalServerError("no socket pair: errno \(errno)") }
+        guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
+            throw LocalServerError("no socket pair: errno \(errno)")
+        }
         let output = unsafe open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         defer {
             close(ends[0])
@@ -137,13 +139,24 @@ package func runToEnd(_ command: [String]) throws -> String {
     process.standardOutput = output
     process.standardError = output
     try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
+    let text = String(decoding: readToEnd(output.fileHandleForReading.fileDescriptor), as: UTF8.self)
     process.waitUntilExit()
-    let text = String(decoding: data, as: UTF8.self)
     guard process.terminationStatus == 0 else {
         throw LocalServerError("\(command.first ?? "") failed (\(process.terminationStatus)): \(text.suffix(400))")
     }
     return text
+}
+
+/// Foundation's own reading ends the process when a signal interrupts it.
+private func readToEnd(_ descriptor: Int32) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 16_384)
+    while true {
+        let count = unsafe part.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return bytes }
+        bytes += part[..<count]
+    }
 }
 
 /// The first of `candidates` that is an executable file, or the program of that name in PATH.

@@ -21,7 +21,8 @@ package final class LocalPostgres: Sendable {
         guard let initdb = findProgram("initdb", in: folders), let postgres = findProgram("postgres", in: folders),
             let psql = findProgram("psql", in: folders)
         else {
-            throw LocalServerError("PostgreSQL is not installed: apt-get install postgresql, or set MARTLET_DATABASE_URL")
+            throw LocalServerError(
+                "PostgreSQL is not installed: apt-get install postgresql, or set MARTLET_DATABASE_URL")
         }
         let asOwner = getuid() == 0 ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"] : []
         let data = folder + "/data"
@@ -37,10 +38,12 @@ package final class LocalPostgres: Sendable {
                 try runToEnd(asOwner + ["test", "-x", folder])
             } catch {
                 throw LocalServerError(
-                    "the user postgres cannot reach \(folder): choose a data folder elsewhere (--data), or chmod o+x its parents")
+                    "the user postgres cannot reach \(folder): choose a data folder elsewhere (--data), or chmod o+x its parents"
+                )
             }
             let syncing = isDurable ? [] : ["--no-sync"]
-            try runToEnd(asOwner + [initdb, "-D", data, "-A", "trust", "-U", "martlet", "-E", "UTF8", "--no-locale"] + syncing)
+            try runToEnd(
+                asOwner + [initdb, "-D", data, "-A", "trust", "-U", "martlet", "-E", "UTF8", "--no-locale"] + syncing)
         }
         var command = asOwner + [postgres, "-D", data, "-k", socketFolder, "-c", "listen_addresses="]
         for setting in Self.settings(isDurable: isDurable) { command += ["-c", setting] }

@@ -19,7 +19,8 @@ package final class LocalRedis: Sendable {
     /// - Throws: ``LocalServerError`` when redis-server is missing or does not come up within 20 s.
     package static func start(in folder: String, port: Int? = nil, isDurable: Bool = true) async throws -> LocalRedis {
         guard let program = findProgram("redis-server") else {
-            throw LocalServerError("redis-server is not installed: apt-get install redis-server, or set MARTLET_REDIS_URL")
+            throw LocalServerError(
+                "redis-server is not installed: apt-get install redis-server, or set MARTLET_REDIS_URL")
         }
         let files = FileManager.default
         try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -46,7 +47,8 @@ package final class LocalRedis: Sendable {
         try writePrivately(url + "\n", to: urlFile)
         let child = try ChildProcess([program, settingsFile], stopSignal: "TERM", log: folder + "/redis.log")
         let server = LocalRedis(port: port, url: url, urlFile: urlFile, child: child)
-        try await waitUntil(within: .seconds(20), "redis-server did not come up; see \(folder)/redis.log", while: child) {
+        try await waitUntil(within: .seconds(20), "redis-server did not come up; see \(folder)/redis.log", while: child)
+        {
             LoopbackPort.answers(port)
         }
         return server
@@ -68,7 +70,8 @@ package final class LocalRedis: Sendable {
         let file = folder + "/redis.password"
         if let known = try? String(contentsOfFile: file, encoding: .utf8), !known.isEmpty { return known }
         var generator = SystemRandomNumberGenerator()
-        let password = (0..<4).map { _ in String(UInt64.random(in: .min ... .max, using: &generator), radix: 36) }.joined()
+        let password = (0..<4).map { _ in String(UInt64.random(in: .min ... .max, using: &generator), radix: 36) }
+            .joined()
         try writePrivately(password, to: file)
         return password
     }

@@ -97,7 +97,9 @@ public final class MartletClient: Sendable {
     }
 
     private static func shard(of text: [UInt8], count: Int) -> Int {
-        guard let value = try? JSONValue.parse(text), let id = value.object?["user"]?.object?["id"]?.string else { return 0 }
+        guard let value = try? JSONValue.parse(text), let id = value.object?["user"]?.object?["id"]?.string else {
+            return 0
+        }
         return Shard.of(userID: id, count: count)
     }
 }

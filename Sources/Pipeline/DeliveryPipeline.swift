@@ -89,7 +89,8 @@ package struct DeliveryPipeline: Sendable {
         }
         switch answer {
         case .leased(let decision, let delivery):
-            return self.work(decision, delivery, lease, dueSince: max(lease.appendedAt, decision.notBefore ?? lease.appendedAt))
+            return self.work(
+                decision, delivery, lease, dueSince: max(lease.appendedAt, decision.notBefore ?? lease.appendedAt))
         case .resting(let delivery):
             throw Settled(.snooze(id: delivery.id, shard: delivery.shard, until: delivery.dueAt))
         case .known(let id):
@@ -185,7 +186,8 @@ package struct DeliveryPipeline: Sendable {
         self.logger.notice(
             "a message cannot be composed",
             metadata: [
-                "decision.id": "\(task.delivery.id)", "reason": "\(refusal.code.rawValue)", "detail": "\(refusal.detail)",
+                "decision.id": "\(task.delivery.id)", "reason": "\(refusal.code.rawValue)",
+                "detail": "\(refusal.detail)",
             ])
         let isAddress = refusal.code == .addressMissing || refusal.code == .addressInvalid
         try await self.fail(task, isAddress ? .failed : .refused, reason: refusal.code.rawValue, detail: refusal.detail)
@@ -219,7 +221,9 @@ package struct DeliveryPipeline: Sendable {
     }
 
     /// Records what came of the attempt together with what follows from it.
-    private func close(_ attempt: OpenedAttempt, _ outcome: Outcome, of task: SendTask) async throws(Settled) -> Settlement {
+    private func close(_ attempt: OpenedAttempt, _ outcome: Outcome, of task: SendTask) async throws(Settled)
+        -> Settlement
+    {
         let now = self.clock.now()
         let next = self.retry.next(
             after: outcome, attempt: task.delivery.stepAttempts + 1, of: task.decision, plan: task.plan.steps,
@@ -333,7 +337,9 @@ extension DeliveryPipeline {
     private static func malformed(_ fields: [String]) -> Rejection {
         Rejection(
             .entryField, pointer: "",
-            detail: "The entry has no field 'decision', only \(fields.prefix(8).joined(separator: ", ")): XADD … decision '<JSON>'.")
+            detail:
+                "The entry has no field 'decision', only \(fields.prefix(8).joined(separator: ", ")): XADD … decision '<JSON>'."
+        )
     }
 }
 

@@ -41,7 +41,7 @@ package struct Intake: DecisionIntake {
         do throws(DecisionRejections) {
             decision = try Decision.decode(body)
         } catch {
-            self.meters.rejected(error.all, source: "stream")
+            self.meters.rejected(error.all, source: "redis")
             return .rejected(error.all, id: error.id)
         }
         let shard = Shard.of(userID: decision.user.id, count: self.shards)
@@ -52,16 +52,17 @@ package struct Intake: DecisionIntake {
         let due = self.due(decision)
         let isDue = due <= self.clock.now()
         let arrival = Arrival(
-            decision: decision, body: body, shard: shard, source: lease.source, dueAt: due, lease: isDue ? leaseName : nil)
+            decision: decision, body: body, shard: shard, source: lease.source, dueAt: due,
+            lease: isDue ? leaseName : nil)
         switch try await self.ledger.accept(arrival) {
         case .accepted(let delivery):
-            self.meters.accepted(source: "stream")
+            self.meters.accepted(source: "redis")
             guard isDue else { return .resting(delivery) }
             return .leased(decision, delivery)
         case .known:
             return .known(id: decision.id)
         case .duplicate(let isSameText):
-            self.meters.duplicate(source: "stream")
+            self.meters.duplicate(source: "redis")
             return .rejected([Self.duplicate(decision.id, isSameText)], id: decision.id)
         }
     }

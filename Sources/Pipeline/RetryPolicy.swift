@@ -68,7 +68,9 @@ package struct RetryPolicy: Sendable, Equatable {
             return .settle(.sent, reason: "accepted")
         }
         let due = now.advanced(by: within)
-        if let expiry = decision.expiresAt, due >= expiry { return .settle(.sent, reason: "accepted.no_time_for_next_step") }
+        if let expiry = decision.expiresAt, due >= expiry {
+            return .settle(.sent, reason: "accepted.no_time_for_next_step")
+        }
         return .rest(until: due, step: step + 1, reason: "goal.waiting")
     }
 

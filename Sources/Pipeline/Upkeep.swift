@@ -38,7 +38,9 @@ package struct DueMover: Service {
                     self.meters.moved(moved)
                 } while moved.count >= 1000 && !Task.isCancelled
             } catch {
-                if error.code == .broken { self.logger.error("cannot move due work", metadata: ["detail": "\(error.detail)"]) }
+                if error.code == .broken {
+                    self.logger.error("cannot move due work", metadata: ["detail": "\(error.detail)"])
+                }
             }
         }
     }

@@ -37,6 +37,7 @@ package struct WorkerPool: Service {
                 while !Task.isShuttingDownGracefully, !Task.isCancelled {
                     let places = await room.wait(most: Self.batchMax)
                     let leases = await self.lease(upTo: places)
+                    self.pipeline.meters.holding(self.pipeline.holds.count + leases.count)
                     room.give(back: places - leases.count)
                     for lease in leases {
                         group.addTask {
@@ -77,7 +78,9 @@ package struct WorkerPool: Service {
                 let orphans = self.pipeline.holds.ids()
                 self.logger.warning(
                     "the grace period is over: these are handed back",
-                    metadata: ["count": "\(orphans.count)", "decision.ids": "\(orphans.prefix(100).joined(separator: " "))"])
+                    metadata: [
+                        "count": "\(orphans.count)", "decision.ids": "\(orphans.prefix(100).joined(separator: " "))",
+                    ])
                 deliveries.cancel()
             }
             await deliveries.value

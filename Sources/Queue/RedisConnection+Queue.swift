@@ -37,7 +37,9 @@ extension RedisValue {
 
 extension QueueError {
     /// Server errors that pass by themselves: loading, a replica for a moment, full, busy with a script.
-    private static let passing: Set<String> = ["LOADING", "READONLY", "OOM", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN"]
+    private static let passing: Set<String> = [
+        "LOADING", "READONLY", "OOM", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN",
+    ]
 
     init(_ error: RedisError) {
         let isAway = error.code != .server || Self.passing.contains(error.serverCode ?? "")

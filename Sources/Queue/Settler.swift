@@ -77,7 +77,8 @@ struct Settler: Sendable {
         let main = rejections.first ?? Rejection(code: "unknown", pointer: "", detail: "No reason was given.")
         var arguments: [any RedisArgument & Sendable] = [
             lease.entry, self.settings.rejectsMax, "code", main.code, "pointer", main.pointer, "detail", main.detail,
-            "at", self.clock.now().rfc3339, "entry", lease.source, "decision", Array(original.prefix(Self.originalBytesMax)),
+            "at", self.clock.now().rfc3339, "entry", lease.source, "decision",
+            Array(original.prefix(Self.originalBytesMax)),
         ]
         if let id { arguments += ["id", id] }
         if rejections.count > 1 {

@@ -21,12 +21,14 @@ extension StreamQueue {
         guard layout.last == "\(self.settings.shards)" else {
             throw QueueError(
                 .broken,
-                "this fleet was started with \(layout.last ?? "?") shards, the settings say \(self.settings.shards): set `shards` back")
+                "this fleet was started with \(layout.last ?? "?") shards, the settings say \(self.settings.shards): set `shards` back"
+            )
         }
         // A managed Redis may not answer CONFIG; what it says is obeyed when it does.
         if let policy = replies[3].array?.last?.text, policy != "noeviction" {
             throw QueueError(
-                .broken, "Redis evicts keys when it is full (maxmemory-policy \(policy)): set it to noeviction, or work is lost")
+                .broken,
+                "Redis evicts keys when it is full (maxmemory-policy \(policy)): set it to noeviction, or work is lost")
         }
     }
 }

@@ -38,7 +38,9 @@ extension StreamQueue: RejectsReader {
             return nil
         }
         var texts: [String: RedisValue] = [:]
-        for index in stride(from: 0, to: fields.count - 1, by: 2) { texts[fields[index].text ?? ""] = fields[index + 1] }
+        for index in stride(from: 0, to: fields.count - 1, by: 2) {
+            texts[fields[index].text ?? ""] = fields[index + 1]
+        }
         func text(_ name: String) -> String { texts[name]?.text ?? "" }
         var rejections = [Rejection(code: text("code"), pointer: text("pointer"), detail: text("detail"))]
         if let more = texts["more"]?.bytes, let list = try? JSONValue.parse(more) {

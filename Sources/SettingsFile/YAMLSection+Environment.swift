@@ -73,7 +73,8 @@ extension YAMLSection {
             let pending = self.has("\(key)_file_env")
             self.report(
                 pending ? "\(key)_file_env" : "\(key)_env",
-                pending ? "the environment variable it names is not set: set it to the path of the file"
+                pending
+                    ? "the environment variable it names is not set: set it to the path of the file"
                     : "a secret is missing: \(hint)")
         }
         return nil

@@ -70,7 +70,8 @@ struct Connections: Sendable {
         }
         let reader = RedisConnection(endpoint, group: group, logger: logger, name: worker + "-reader")
         let postgres = PostgresPool(
-            try PostgresSettings(connectionString: databaseURL, connections: 6, applicationName: "martlet", waitingLimit: 4096)
+            try PostgresSettings(
+                connectionString: databaseURL, connections: 6, applicationName: "martlet", waitingLimit: 4096)
         ) { state in
             switch state {
             case .away(let error): dependencies.report("PostgreSQL", label: "ledger", isUp: false, why: "\(error)")
@@ -108,7 +109,9 @@ struct Connections: Sendable {
         while true {
             do {
                 return try await body()
-            } catch let error as PostgresError where error.code != .migration && error.code != .settings && error.sqlState == nil {
+            } catch let error as PostgresError
+                where error.code != .migration && error.code != .settings && error.sqlState == nil
+            {
                 if !hasSaid { logger.notice("waiting for \(what)", metadata: ["reason": "\(error)"]) }
             } catch let error as QueueError where error.code == .unavailable {
                 if !hasSaid { logger.notice("waiting for \(what)", metadata: ["reason": "\(error.detail)"]) }

@@ -7,6 +7,7 @@ import Edge
 import Foundation
 import Ledger
 import Logging
+import Metrics
 import NIOPosix
 import Pipeline
 import ServiceLifecycle
@@ -38,6 +39,7 @@ struct Fleet {
     /// - Parameter onReady: Called when everything is prepared and about to start.
     func run(onReady: @escaping @Sendable () async -> Void = {}) async throws {
         let registry = MetricsRegistry()
+        MetricsSystem.bootstrap(registry)
         registry.gauge(.buildInfo, Self.version).set(1)
         let meters = FleetMeters(registry)
         let dependencies = Dependencies(metrics: registry, logger: self.logger)
@@ -51,7 +53,8 @@ struct Fleet {
         let channels = self.roles.contains(.worker) ? try self.channels() : nil
         let core = Core(fleet: self) { () async throws -> [any Service] in
             try await connections.prepare(shards: self.settings.shards, logger: self.logger)
-            let services = try await self.services(connections, channels, meters: meters, registry: registry, worker: worker)
+            let services = try await self.services(
+                connections, channels, meters: meters, registry: registry, worker: worker)
             preparation.withLock { $0 = [] }
             await onReady()
             return services
@@ -72,7 +75,8 @@ struct Fleet {
     }
 
     private func services(
-        _ connections: Connections, _ channels: ChannelSet?, meters: FleetMeters, registry: MetricsRegistry, worker: String
+        _ connections: Connections, _ channels: ChannelSet?, meters: FleetMeters, registry: MetricsRegistry,
+        worker: String
     ) async throws -> [any Service] {
         let clock = SystemClock()
         let intake = Intake(
@@ -93,7 +97,8 @@ struct Fleet {
             let key = SymmetricKey(data: try await connections.ledger.addressHashKey())
             let holds = HoldRegister()
             let pipeline = DeliveryPipeline(
-                ledger: connections.ledger, queue: connections.queue, providers: ProviderPool(channels.catalog.providers),
+                ledger: connections.ledger, queue: connections.queue,
+                providers: ProviderPool(channels.catalog.providers),
                 intake: intake, retry: self.settings.retry, clock: clock, worker: worker,
                 addressKey: { Array(HMAC<SHA256>.authenticationCode(for: Array($0.utf8), using: key)) }, holds: holds,
                 meters: meters, logger: self.logger)
@@ -109,7 +114,8 @@ struct Fleet {
         if self.roles.contains(.edge) {
             services.append(
                 try EdgeServer(
-                    settings: self.settings.edge, intake: intake, ledger: connections.ledger, rejects: connections.queue,
+                    settings: self.settings.edge, intake: intake, ledger: connections.ledger,
+                    rejects: connections.queue,
                     metrics: registry, logger: self.logger))
         }
         return services
@@ -122,7 +128,8 @@ struct Fleet {
         }
         if channels.catalog.providers.isEmpty {
             self.logger.warning(
-                "no provider is enabled: every delivery will fail", metadata: ["folder": "\(self.settings.providersFolder)"])
+                "no provider is enabled: every delivery will fail",
+                metadata: ["folder": "\(self.settings.providersFolder)"])
         }
         return channels
     }

@@ -15,7 +15,8 @@ struct PrivateServers {
         if settings.redisURL == nil {
             let server = try await LocalRedis.start(in: folder + "/redis", port: 6390)
             settings.redisURL = server.url
-            logger.info("started a private redis-server", metadata: ["port": "\(server.port)", "url.file": "\(server.urlFile)"])
+            logger.info(
+                "started a private redis-server", metadata: ["port": "\(server.port)", "url.file": "\(server.urlFile)"])
             redis = server
         }
         do {

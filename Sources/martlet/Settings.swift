@@ -105,8 +105,11 @@ struct Settings: Sendable {
         self.databaseURL = text("MARTLET_DATABASE_URL")
         self.edge.apiToken = text("MARTLET_API_TOKEN") ?? self.edge.apiToken
         if let path = text("MARTLET_API_TOKEN_FILE") {
-            let token = try? String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
-            if let token, !token.isEmpty { self.edge.apiToken = token } else {
+            let token = try? String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(
+                in: .whitespacesAndNewlines)
+            if let token, !token.isEmpty {
+                self.edge.apiToken = token
+            } else {
                 problem("MARTLET_API_TOKEN_FILE", "the file cannot be read or is empty")
             }
         }
@@ -119,12 +122,16 @@ struct Settings: Sendable {
         self.providersFolder = text("MARTLET_PROVIDERS") ?? self.providersFolder
         self.templatesFolder = text("MARTLET_TEMPLATES") ?? self.templatesFolder
         if let level = text("MARTLET_LOG_LEVEL") {
-            if let known = Logger.Level(rawValue: level) { self.logLevel = known } else {
+            if let known = Logger.Level(rawValue: level) {
+                self.logLevel = known
+            } else {
                 problem("MARTLET_LOG_LEVEL", "use trace, debug, info, notice, warning, error or critical")
             }
         }
         if let format = text("MARTLET_LOG_FORMAT") {
-            if let known = LogFormat(rawValue: format) { self.logFormat = known } else {
+            if let known = LogFormat(rawValue: format) {
+                self.logFormat = known
+            } else {
                 problem("MARTLET_LOG_FORMAT", "use json or text")
             }
         }
@@ -136,12 +143,15 @@ struct Settings: Sendable {
             problems.append(
                 ConfigurationProblem(
                     file: file, key: "edge.address",
-                    detail: "listening on \(self.edge.host) needs an API token: set MARTLET_API_TOKEN or MARTLET_API_TOKEN_FILE, or use 127.0.0.1"))
+                    detail:
+                        "listening on \(self.edge.host) needs an API token: set MARTLET_API_TOKEN or MARTLET_API_TOKEN_FILE, or use 127.0.0.1"
+                ))
         }
         if (self.edge.certificateFile == nil) != (self.edge.keyFile == nil) {
             problems.append(
                 ConfigurationProblem(
-                    file: file, key: "edge.tls", detail: "certificate_file and key_file go together: give both or none"))
+                    file: file, key: "edge.tls", detail: "certificate_file and key_file go together: give both or none")
+            )
         }
         for path in [self.edge.certificateFile, self.edge.keyFile].compactMap({ $0 })
         where !FileManager.default.isReadableFile(atPath: path) {

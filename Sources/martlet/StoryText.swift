@@ -82,7 +82,8 @@ enum StoryText {
                 trail.append((attempt.openedAt, "\(what), on the wire"))
                 continue
             }
-            var text = "\(what): \(attempt.verdict ?? "?") (\(attempt.reason ?? "?")) after \(closedAt.since(attempt.openedAt).count) ms"
+            var text =
+                "\(what): \(attempt.verdict ?? "?") (\(attempt.reason ?? "?")) after \(closedAt.since(attempt.openedAt).count) ms"
             if let detail = attempt.detail { text += ", “\(detail)”" }
             if let id = attempt.providerMessageID { text += ", provider's id \(id)" }
             trail.append((closedAt, text))

@@ -62,7 +62,9 @@ struct Enqueue: AsyncParsableCommand {
         var progress = Progress(total: isStandardInput ? 0 : size, start: reader.offset)
         while let lines = try reader.next(self.batch) {
             try await Self.patiently { try await client.enqueueUnchecked(lines) }
-            if let progressFile { try "\(reader.offset)\n".write(toFile: progressFile, atomically: true, encoding: .utf8) }
+            if let progressFile {
+                try "\(reader.offset)\n".write(toFile: progressFile, atomically: true, encoding: .utf8)
+            }
             progress.add(lines.count, offset: reader.offset)
             if self.rate > 0 { try await progress.holdBack(to: self.rate) }
         }

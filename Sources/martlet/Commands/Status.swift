@@ -24,7 +24,8 @@ struct Status: AsyncParsableCommand {
             let rejects = try await connections.queue.rejectionCounts()
             print(StatusText.of(balance, depth, report, rejects))
             let exact = Dictionary(
-                report.filter { $0.kind == "exact" }.map { ($0.key, $0.count) }, uniquingKeysWith: { first, _ in first })
+                report.filter { $0.kind == "exact" }.map { ($0.key, $0.count) }, uniquingKeysWith: { first, _ in first }
+            )
             let isExact =
                 exact["decisions", default: 0] == exact["settlements", default: 0] + exact["unsettled", default: 0]
             let isSettled = self.settleWithin == nil || balance.inFlight == 0
@@ -38,7 +39,8 @@ struct Status: AsyncParsableCommand {
             let balance = try await connections.ledger.balance()
             let depth = try await connections.queue.depth()
             if isTerminal {
-                let text = "\r\(balance.settled) of \(balance.accepted) settled, \(depth.unsettled) in the streams\u{1b}[K"
+                let text =
+                    "\r\(balance.settled) of \(balance.accepted) settled, \(depth.unsettled) in the streams\u{1b}[K"
                 FileHandle.standardError.write(Data(text.utf8))
             }
             if balance.inFlight == 0, depth.unsettled == 0 { break }
@@ -59,19 +61,28 @@ enum StatusText {
             lines.append(self.row("  " + state.rawValue, count, self.reasons(of: state, report)))
         }
         lines.append(self.row("  in flight", balance.inFlight))
-        lines.append(self.row("imbalance", balance.imbalance, balance.imbalance == 0 ? "the books balance" : "THE BOOKS DO NOT BALANCE"))
+        lines.append(
+            self.row(
+                "imbalance", balance.imbalance,
+                balance.imbalance == 0 ? "the books balance" : "THE BOOKS DO NOT BALANCE"))
         lines += ["", "Rejected, with the reason in the shard's rejects stream"]
         for (code, count) in rejects.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             lines.append(self.row("  " + code, count))
         }
         lines.append(self.row("  together", rejects.values.reduce(0, +)))
-        lines += ["", "Waiting in Redis", self.row("  in the streams", depth.unsettled), self.row("  scheduled", depth.scheduled)]
+        lines += [
+            "", "Waiting in Redis", self.row("  in the streams", depth.unsettled),
+            self.row("  scheduled", depth.scheduled),
+        ]
         lines += ["", "Attempts" + String(repeating: " ", count: 34) + "count       p50       p90       p99"]
         for row in report where row.kind == "attempt" { lines.append(self.timed(row)) }
         lines += ["", "From accepted to first answer"]
         for row in report where row.kind == "latency" { lines.append(self.timed(row)) }
         if let span = report.first(where: { $0.kind == "span" }), let seconds = span.percentiles.first, seconds > 0 {
-            lines += ["", "Settled \(span.count) in \(Self.decimal(seconds, 1)) s: \(Int(Double(span.count) / seconds)) a second"]
+            lines += [
+                "",
+                "Settled \(span.count) in \(Self.decimal(seconds, 1)) s: \(Int(Double(span.count) / seconds)) a second",
+            ]
         }
         return lines.joined(separator: "\n")
     }
@@ -98,6 +109,7 @@ enum StatusText {
     }
 
     private static func decimal(_ value: Double, _ places: Int) -> String {
-        value.formatted(.number.precision(.fractionLength(places)).grouping(.never).locale(Locale(identifier: "en_US_POSIX")))
+        value.formatted(
+            .number.precision(.fractionLength(places)).grouping(.never).locale(Locale(identifier: "en_US_POSIX")))
     }
 }

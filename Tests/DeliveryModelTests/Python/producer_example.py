@@ -61,10 +61,11 @@ with tempfile.TemporaryDirectory() as folder:
     socket = f"{folder}/redis.sock"
     server = subprocess.Popen(
         ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder],
-        stdout=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     try:
         main(f"unix://{socket}")
     finally:
-        server.terminate()
-        server.wait(20)
+        # Not SIGTERM: a child of the tests' process inherits signals that are blocked.
+        server.kill()
+        server.wait()

@@ -1,0 +1,189 @@
+// The ledger port in memory: small, but it keeps the promises that the pipeline builds on, fencing above all.
+import DeliveryModel
+import ThreadBridge
+
+final class MemoryLedger: DeliveryLedger {
+    struct Record: Sendable {
+        var body: [UInt8]
+        var source: String
+        var delivery: Delivery
+        var lease: String?
+        var leaseUntil: Timestamp?
+        var attempts: [ClosedAttempt] = []
+        var rests: [NextMove] = []
+        var settlements: [Closing] = []
+        var lateOutcomes: [Outcome] = []
+        var details: [String] = []
+
+        var end: (state: TerminalState, reason: String)? {
+            guard let closing = self.settlements.first, case .settle(let state, let reason) = closing.next else {
+                return nil
+            }
+            return (state, reason)
+        }
+    }
+
+    enum Operation: Sendable, Hashable {
+        case accept, claim, open, close
+    }
+
+    /// How a call goes wrong.
+    enum Fault: Sendable {
+        /// Nothing happened.
+        case away
+        /// It happened, and nobody was told.
+        case answerLost
+    }
+
+    private struct State {
+        var records: [String: Record] = [:]
+        var faults: [Operation: [Fault]] = [:]
+        var suppressed: [[UInt8]: String] = [:]
+        var onOpen: (@Sendable (MemoryLedger, AttemptOpening) -> Void)?
+    }
+
+    static let lease = Milliseconds.seconds(30)
+
+    private let state = Protected(State())
+    private let clock: VirtualClock
+
+    init(clock: VirtualClock) {
+        self.clock = clock
+    }
+
+    // MARK: What tests do to it
+
+    func record(_ id: String) -> Record? { self.state.withLock { $0.records[id] } }
+    var records: [String: Record] { self.state.withLock { $0.records } }
+
+    /// The next calls of `operation` go wrong like this.
+    func fail(_ operation: Operation, _ faults: [Fault]) {
+        self.state.withLock { $0.faults[operation, default: []] += faults }
+    }
+
+    func suppress(_ addressKey: [UInt8], reason: String) {
+        self.state.withLock { $0.suppressed[addressKey] = reason }
+    }
+
+    func reach(_ goal: Goal, of id: String) {
+        self.state.withLock { _ = $0.records[id]?.delivery.goalsReached.insert(goal) }
+    }
+
+    /// Called before each opening is looked at.
+    func onOpen(_ body: @escaping @Sendable (MemoryLedger, AttemptOpening) -> Void) {
+        self.state.withLock { $0.onOpen = body }
+    }
+
+    /// Another worker takes the delivery up, as it may once the lease has lapsed.
+    func takeAway(_ id: String) {
+        let until = self.clock.now().advanced(by: Self.lease)
+        self.state.withLock { state in
+            state.records[id]?.delivery.epoch += 1
+            state.records[id]?.lease = "another worker"
+            state.records[id]?.leaseUntil = until
+        }
+    }
+
+    // MARK: The port
+
+    func accept(_ arrival: Arrival) async throws(LedgerError) -> Acceptance {
+        try self.perform(.accept) { state, now in
+            let id = arrival.decision.id
+            if let known = state.records[id] {
+                return known.source == arrival.source ? .known : .duplicate(isSameText: known.body == arrival.body)
+            }
+            let delivery = Delivery(
+                id: id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1, acceptedAt: now, dueAt: arrival.dueAt)
+            state.records[id] = Record(
+                body: arrival.body, source: arrival.source, delivery: delivery, lease: arrival.lease,
+                leaseUntil: arrival.lease == nil ? nil : now.advanced(by: Self.lease))
+            return .accepted(delivery)
+        }
+    }
+
+    func claim(_ id: String, lease: String) async throws(LedgerError) -> ClaimAnswer {
+        try self.perform(.claim) { state, now in
+            guard var record = state.records[id] else { return .missing }
+            guard record.settlements.isEmpty else { return .finished }
+            let isHeld = record.leaseUntil.map { $0 > now } ?? false
+            guard !isHeld || record.lease == lease, record.delivery.dueAt <= now else {
+                let until = max(record.delivery.dueAt, record.leaseUntil ?? now, now)
+                return .notNow(until: until.advanced(by: .seconds(1)))
+            }
+            record.delivery.epoch += 1
+            record.lease = lease
+            record.leaseUntil = now.advanced(by: Self.lease)
+            state.records[id] = record
+            return .claimed(record.delivery, body: record.body)
+        }
+    }
+
+    func open(_ opening: AttemptOpening) async throws(LedgerError) -> OpeningAnswer {
+        self.state.withLock { $0.onOpen }?(self, opening)
+        return try self.perform(.open) { state, _ in
+            if let reason = state.suppressed[opening.addressKey] { return .suppressed(reason: reason) }
+            guard var record = state.records[opening.id], record.settlements.isEmpty,
+                record.delivery.epoch == opening.epoch,
+                record.delivery.openAttempt == nil || record.delivery.openAttempt?.number == opening.number
+            else { return .fenced }
+            record.delivery.openAttempt = Delivery.OpenAttempt(
+                number: opening.number, channel: opening.channel, provider: opening.provider, openedAt: opening.at)
+            state.records[opening.id] = record
+            return .opened
+        }
+    }
+
+    func close(_ closing: Closing) async throws(LedgerError) -> Bool {
+        try self.perform(.close) { state, _ in
+            guard var record = state.records[closing.id] else { return false }
+            defer { state.records[closing.id] = record }
+            if record.settlements.contains(where: { $0.epoch == closing.epoch }) { return true }
+            guard record.settlements.isEmpty, record.delivery.epoch == closing.epoch else {
+                if let attempt = closing.attempt { record.lateOutcomes.append(attempt.outcome) }
+                return false
+            }
+            if let attempt = closing.attempt, !record.attempts.contains(where: { $0.number == attempt.number }) {
+                record.attempts.append(attempt)
+                record.delivery.attempts = max(record.delivery.attempts, attempt.number)
+                if attempt.outcome.verdict == .accepted, case .rest = closing.next { record.delivery.hasSent = true }
+            }
+            if let detail = closing.detail { record.details.append(detail) }
+            record.delivery.openAttempt = nil
+            record.lease = nil
+            record.leaseUntil = nil
+            switch closing.next {
+            case .settle:
+                record.settlements.append(closing)
+            case .rest(let until, let step, _):
+                let isSameStep = step == record.delivery.step
+                record.delivery.stepAttempts = isSameStep ? record.delivery.stepAttempts + (closing.attempt == nil ? 0 : 1) : 0
+                record.delivery.dueAt = until
+                record.delivery.step = step
+                record.rests.append(closing.next)
+            }
+            return true
+        }
+    }
+
+    private func perform<Answer: Sendable>(
+        _ operation: Operation, _ body: (inout State, Timestamp) -> Answer
+    ) throws(LedgerError) -> Answer {
+        let now = self.clock.now()
+        let away = LedgerError(.unavailable, "away")
+        if Crash.isDead() { throw away }
+        let (answer, fault): (Answer?, Fault?) = self.state.withLock { state in
+            var fault: Fault?
+            if var faults = state.faults[operation], !faults.isEmpty {
+                fault = faults.removeFirst()
+                state.faults[operation] = faults
+            }
+            if case .away = fault { return (nil, fault) }
+            var copy = State(records: state.records, faults: state.faults, suppressed: state.suppressed, onOpen: state.onOpen)
+            let answer = body(&copy, now)
+            state.records = copy.records
+            return (answer, fault)
+        }
+        guard let answer, fault == nil, !Crash.isDead() else { throw away }
+        return answer
+    }
+}

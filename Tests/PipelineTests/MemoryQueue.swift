@@ -1,0 +1,192 @@
+// The queue port in memory: streams with pending entries, a schedule, and rejects.
+import DeliveryModel
+import ThreadBridge
+
+final class MemoryQueue: DecisionQueue {
+    struct Entry: Sendable {
+        var lease: Lease
+        var takenAt: Timestamp?
+    }
+
+    struct Reject: Sendable {
+        var rejections: [Rejection]
+        var original: [UInt8]
+        var id: String?
+        var source: String
+    }
+
+    private struct State {
+        var entries: [Entry] = []
+        var lastEntry = 0
+        var schedule: [String: ScheduledWork] = [:]
+        var rejects: [Reject] = []
+        var settled: [Settlement] = []
+        var leased = 0
+        var failures = 0
+        var waiter: Reply<Void, Never>?
+    }
+
+    private let state = Protected(State())
+    private let clock: VirtualClock
+    /// Whether a lease of nothing waits until there is something.
+    private let waits: Bool
+
+    init(clock: VirtualClock, waits: Bool = false) {
+        self.clock = clock
+        self.waits = waits
+    }
+
+    // MARK: What tests do to it
+
+    func append(_ content: Lease.Content, shard: Int, origin: String? = nil) {
+        let now = self.clock.now()
+        let waiter: Reply<Void, Never>? = self.state.withLock { state in
+            Self.append(content, shard: shard, origin: origin, at: now, to: &state)
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.settle(.success(()))
+    }
+
+    /// Lets a waiting ``lease(upTo:)`` return with nothing, as Redis does after a while.
+    func wake() {
+        let waiter: Reply<Void, Never>? = self.state.withLock { state in
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.settle(.success(()))
+    }
+
+    /// The next settlements fail.
+    func fail(_ count: Int) { self.state.withLock { $0.failures = count } }
+
+    var rejects: [Reject] { self.state.withLock { $0.rejects } }
+    var settled: [Settlement] { self.state.withLock { $0.settled } }
+    var schedule: [String: ScheduledWork] { self.state.withLock { $0.schedule } }
+    var entries: [Entry] { self.state.withLock { $0.entries } }
+    /// How many entries were handed out so far.
+    var leasedCount: Int { self.state.withLock { $0.leased } }
+    var isWaiting: Bool { self.state.withLock { $0.waiter != nil } }
+
+    /// Appends what is due to the work streams.
+    func moveDue() {
+        let now = self.clock.now()
+        self.state.withLock { state in
+            for work in state.schedule.values.filter({ $0.dueAt <= now }).sorted(by: { $0.id < $1.id }) {
+                state.schedule[work.id] = nil
+                Self.append(.delivery(id: work.id), shard: work.shard, origin: nil, at: now, to: &state)
+            }
+        }
+    }
+
+    /// When something happens next by itself: work becomes due, or a silent worker's lease lapses.
+    var nextEvent: Timestamp? {
+        self.state.withLock { state in
+            let lapses = state.entries.compactMap { $0.takenAt?.advanced(by: MemoryLedger.lease) }
+            return (lapses + state.schedule.values.map(\.dueAt)).min()
+        }
+    }
+
+    // MARK: The port
+
+    func lease(upTo count: Int) async throws(QueueError) -> [Lease] {
+        let taken = self.take(count)
+        guard taken.isEmpty, self.waits else { return taken }
+        let reply = Reply<Void, Never>()
+        self.state.withLock { $0.waiter = reply }
+        await reply.value()
+        return self.take(count)
+    }
+
+    func reclaim(upTo count: Int) async throws(QueueError) -> Int {
+        let now = self.clock.now()
+        return self.state.withLock { state in
+            var reclaimed = 0
+            for index in state.entries.indices where reclaimed < count {
+                guard let takenAt = state.entries[index].takenAt, now >= takenAt.advanced(by: MemoryLedger.lease) else {
+                    continue
+                }
+                state.entries[index].takenAt = nil
+                reclaimed += 1
+            }
+            return reclaimed
+        }
+    }
+
+    func extend(_ leases: [Lease]) async throws(QueueError) {
+        let now = self.clock.now()
+        self.state.withLock { state in
+            for index in state.entries.indices where leases.contains(state.entries[index].lease) {
+                state.entries[index].takenAt = now
+            }
+        }
+    }
+
+    func settle(_ lease: Lease, _ settlement: Settlement) async throws(QueueError) {
+        let away = QueueError(.unavailable, "away")
+        if Crash.isDead() { throw away }
+        let now = self.clock.now()
+        let isAway = self.state.withLock { state in
+            guard state.failures == 0 else {
+                state.failures -= 1
+                return true
+            }
+            Self.settle(lease, settlement, at: now, in: &state)
+            return false
+        }
+        if isAway || Crash.isDead() { throw away }
+    }
+
+    func schedule(_ work: [ScheduledWork]) async throws(QueueError) {
+        self.state.withLock { state in
+            for item in work { state.schedule[item.id] = item }
+        }
+    }
+
+    private func take(_ count: Int) -> [Lease] {
+        let now = self.clock.now()
+        return self.state.withLock { state in
+            var leases: [Lease] = []
+            for index in state.entries.indices where state.entries[index].takenAt == nil && leases.count < count {
+                state.entries[index].takenAt = now
+                leases.append(state.entries[index].lease)
+            }
+            state.leased += leases.count
+            return leases
+        }
+    }
+
+    private static func settle(
+        _ lease: Lease, _ settlement: Settlement, at now: Timestamp, in state: inout sending State
+    ) {
+        let isPending = state.entries.contains { $0.lease == lease }
+        state.settled.append(settlement)
+        switch settlement {
+        case .abandon: return
+        case .acknowledge: break
+        case .snooze(let id, let shard, let until):
+            state.schedule[id] = ScheduledWork(id: id, shard: shard, dueAt: until)
+        case .reject(let rejections, let original, let id):
+            if isPending {
+                state.rejects.append(Reject(rejections: rejections, original: original, id: id, source: lease.source))
+            }
+        case .forward(let shard, let body):
+            Self.append(.decision(body), shard: shard, origin: lease.source, at: now, to: &state)
+        }
+        state.entries.removeAll { $0.lease == lease }
+    }
+
+    private static func append(
+        _ content: Lease.Content, shard: Int, origin: String?, at now: Timestamp, to state: inout sending State
+    ) {
+        state.lastEntry += 1
+        let entry = "\(now.milliseconds)-\(state.lastEntry)"
+        var stream = "martlet:{\(shard)}:decisions"
+        if case .delivery = content { stream = "martlet:{\(shard)}:work" }
+        state.entries.append(
+            Entry(
+                lease: Lease(
+                    shard: shard, stream: stream, entry: entry, content: content, source: origin ?? "\(stream)/\(entry)",
+                    appendedAt: now)))
+    }
+}
