@@ -178,10 +178,7 @@ final class MemoryLedger: DeliveryLedger {
                 state.faults[operation] = faults
             }
             if case .away = fault { return (nil, fault) }
-            var copy = State(records: state.records, faults: state.faults, suppressed: state.suppressed, onOpen: state.onOpen)
-            let answer = body(&copy, now)
-            state.records = copy.records
-            return (answer, fault)
+            return (body(&state, now), fault)
         }
         guard let answer, fault == nil, !Crash.isDead() else { throw away }
         return answer

@@ -1,0 +1,148 @@
+// The pure parts: when to try again, when a decision is due, which arm is carried out.
+import DeliveryModel
+import Learning
+import Pipeline
+import Testing
+
+@Suite("The retry policy")
+struct RetryPolicyTests {
+    @Test(arguments: 1...200)
+    func neverWaitsLessThanAskedNorLongerThanTheCeiling(_ seed: Int) {
+        var draws = SeededGenerator(seed: UInt64(seed))
+        for _ in 0..<50 {
+            let base = Int64.random(in: 1...60_000, using: &draws)
+            let longest = Int64.random(in: base...86_400_000, using: &draws)
+            let policy = RetryPolicy(base: Milliseconds(base), longest: Milliseconds(longest))
+            let attempt = Int.random(in: 1...200, using: &draws)
+            let asked = Bool.random(using: &draws) ? Milliseconds(Int64.random(in: -5...200_000_000, using: &draws)) : nil
+            let wait = policy.backoff(attempt: attempt, askedFor: asked, jitter: Double.random(in: 0..<1, using: &draws))
+            let least = min(max(asked?.count ?? 0, 0), 86_400_000)
+            #expect(wait.count >= least, "seed \(seed)")
+            #expect(wait.count <= least + longest, "seed \(seed)")
+        }
+    }
+
+    @Test func doublesTheCeilingWithEachAttempt() {
+        let policy = RetryPolicy(base: .seconds(30), longest: .seconds(3600))
+        let ceilings = (1...9).map { policy.backoff(attempt: $0, askedFor: nil, jitter: 1).count / 1000 }
+        #expect(ceilings == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600])
+        #expect(policy.backoff(attempt: 3, askedFor: nil, jitter: 0) == Milliseconds(0))
+    }
+
+    @Test func saysTheSameToTheSameQuestion() {
+        let policy = RetryPolicy()
+        let subject = decision()
+        let ask = {
+            policy.next(
+                after: .deferred, attempt: 1, of: subject, plan: [Step(channel: .email, template: "a")], at: 0,
+                hasSent: false, now: VirtualClock.start, jitter: 0.5)
+        }
+        #expect(ask() == .rest(until: VirtualClock.start + .seconds(15), step: 0, reason: "http.503"))
+        #expect(ask() == ask())
+    }
+}
+
+@Suite("The time at which a decision is due")
+struct DueTimeTests {
+    private func due(_ decision: Decision, now: Int64) -> DueTime.Answer {
+        DueTime.of(decision, now: Timestamp(milliseconds: now * 1000))
+    }
+
+    private func local(_ hour: Int, _ minute: Int, zone: String? = "Europe/Warsaw", notBefore: Int64? = nil) -> Decision {
+        decision(
+            notBefore: notBefore.map { Timestamp(milliseconds: $0 * 1000) },
+            timing: .local(minuteOfDay: hour * 60 + minute), timezone: zone)
+    }
+
+    @Test func isNowOrTheEarliestAllowed() {
+        #expect(self.due(decision(), now: 1000).dueAt == Timestamp(milliseconds: 1_000_000))
+        #expect(!self.due(decision(), now: 1000).isZoneGuessed)
+        let later = decision(notBefore: Timestamp(milliseconds: 5_000_000), timing: .optimize)
+        #expect(self.due(later, now: 1000).dueAt == Timestamp(milliseconds: 5_000_000))
+        #expect(self.due(later, now: 6000).dueAt == Timestamp(milliseconds: 6_000_000))
+    }
+
+    // 2026-03-01T00:00:00Z is 01:00 in Warsaw.
+    @Test(arguments: [
+        (9, 0, 1_772_352_000), (0, 30, 1_772_407_800), (1, 0, 1_772_323_200),
+    ] as [(Int, Int, Int64)])
+    func isTheNextTimeThatTheClockOnTheWallShowsIt(_ hour: Int, _ minute: Int, _ expected: Int64) {
+        let answer = self.due(self.local(hour, minute), now: 1_772_323_200)
+        #expect(answer.dueAt == Timestamp(milliseconds: expected * 1000))
+        #expect(!answer.isZoneGuessed)
+    }
+
+    @Test func isNeverBeforeTheEarliestAllowed() {
+        // 09:00 in Warsaw on 1 March has passed at 08:30Z: it is 09:00 of the next day.
+        let answer = self.due(self.local(9, 0, notBefore: 1_772_353_800), now: 1_772_323_200)
+        #expect(answer.dueAt == Timestamp(milliseconds: 1_772_438_400_000))
+    }
+
+    @Test func isTheEndOfTheGapWhereClocksSkipIt() {
+        // 2026-03-29: 02:00 CET becomes 03:00 CEST, at 01:00Z.
+        let answer = self.due(self.local(2, 30), now: 1_774_738_800)
+        #expect(answer.dueAt == Timestamp(milliseconds: 1_774_746_000_000))
+    }
+
+    @Test func isTheFirstOfTwoWhereClocksShowItTwice() {
+        // 2026-10-25: 03:00 CEST becomes 02:00 CET, at 01:00Z; 02:30 is at 00:30Z and at 01:30Z.
+        let answer = self.due(self.local(2, 30), now: 1_792_879_200)
+        #expect(answer.dueAt == Timestamp(milliseconds: 1_792_888_200_000))
+    }
+
+    @Test(arguments: [nil, "Middle/Earth"])
+    func isByUTCAndSaysSoWithoutAUsableZone(_ zone: String?) {
+        let answer = self.due(self.local(9, 0, zone: zone), now: 1_772_323_200)
+        #expect(answer.dueAt == Timestamp(milliseconds: 1_772_355_600_000))
+        #expect(answer.isZoneGuessed)
+    }
+
+    @Test func isAlwaysWithinADayAndAnHourOfTheEarliest() {
+        var draws = SeededGenerator(seed: 7)
+        for zone in ["Europe/Warsaw", "Pacific/Chatham", "America/St_Johns", "Asia/Kathmandu"] {
+            for _ in 0..<50 {
+                let now = Int64.random(in: 1_767_225_600...1_798_761_600, using: &draws)
+                let minute = Int.random(in: 0..<1440, using: &draws)
+                let due = self.due(self.local(minute / 60, minute % 60, zone: zone), now: now).dueAt.milliseconds / 1000
+                #expect(due >= now && due <= now + 25 * 3600, "\(zone) \(now) \(minute)")
+            }
+        }
+    }
+}
+
+@Suite("The choice of an arm")
+struct ArmChoiceTests {
+    private static let arms = (0..<4).map { Arm(id: "arm-\($0)", plan: [Step(channel: .email, template: "t\($0)")]) }
+
+    @Test func isTheSameForTheSameDecision() {
+        for number in 0..<100 {
+            let subject = decision("d-\(number)", choice: .arms(Self.arms))
+            #expect(ArmChoice.choose(for: subject) == ArmChoice.choose(for: subject))
+        }
+    }
+
+    @Test func isUniformOverDecisions() {
+        let draws = 10_000
+        var counts: [String: Int] = [:]
+        for number in 0..<draws {
+            let plan = ArmChoice.choose(for: decision("d-\(number)", choice: .arms(Self.arms)))
+            #expect(plan.propensity == 0.25)
+            #expect(plan.policy == ArmChoice.uniformPolicy)
+            counts[plan.arm ?? "none", default: 0] += 1
+        }
+        // A binomial count has a standard deviation of √(n p (1 − p)), here 43.3.
+        let sigma = (Double(draws) * 0.25 * 0.75).squareRoot()
+        for arm in Self.arms {
+            let count = Double(counts[arm.id] ?? 0)
+            #expect(abs(count - Double(draws) * 0.25) < 4 * sigma, "\(arm.id): \(count)")
+        }
+        #expect(counts.count == 4)
+    }
+
+    @Test func isNoChoiceWhereTheEngineFixedThePlan() {
+        let plan = ArmChoice.choose(for: decision())
+        #expect(plan.arm == nil)
+        #expect(plan.propensity == 1)
+        #expect(plan.policy == ArmChoice.fixedPolicy)
+    }
+}
