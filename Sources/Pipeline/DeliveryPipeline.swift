@@ -353,7 +353,9 @@ struct Settled: Error {
 }
 
 /// A delivery that this worker holds.
-struct Work: Sendable {
+///
+/// A class: it travels through every step, and a reference is cheaper to pass on than a score of fields.
+final class Work: Sendable {
     let decision: Decision
     let delivery: Delivery
     let lease: Lease
@@ -361,13 +363,27 @@ struct Work: Sendable {
     let dueSince: Timestamp
     /// How long it waited for a worker.
     let waited: Milliseconds
+
+    init(decision: Decision, delivery: Delivery, lease: Lease, dueSince: Timestamp, waited: Milliseconds) {
+        self.decision = decision
+        self.delivery = delivery
+        self.lease = lease
+        self.dueSince = dueSince
+        self.waited = waited
+    }
 }
 
 /// A delivery with the step that is to be carried out.
-struct SendTask: Sendable {
+final class SendTask: Sendable {
     let work: Work
     let plan: ChosenPlan
     let step: Step
+
+    init(work: Work, plan: ChosenPlan, step: Step) {
+        self.work = work
+        self.plan = plan
+        self.step = step
+    }
 
     var decision: Decision { self.work.decision }
     var delivery: Delivery { self.work.delivery }

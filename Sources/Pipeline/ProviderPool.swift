@@ -50,17 +50,17 @@ final class Gate: Sendable {
     }
 
     func enter() async throws(CancellationError) {
-        let reply = Reply<Void, CancellationError>()
-        let ticket: Int? = self.state.withLock { state in
+        let turn: (ticket: Int, reply: Reply<Void, CancellationError>)? = self.state.withLock { state in
             if state.free > 0 {
                 state.free -= 1
                 return nil
             }
             state.nextTicket += 1
-            state.waiting.append((state.nextTicket, reply))
-            return state.nextTicket
+            let turn = (ticket: state.nextTicket, reply: Reply<Void, CancellationError>())
+            state.waiting.append(turn)
+            return turn
         }
-        guard let ticket else { return }
+        guard let (ticket, reply) = turn else { return }
         let result = await withTaskCancellationHandler {
             do throws(CancellationError) {
                 return Result<Void, CancellationError>.success(try await reply.value())

@@ -30,13 +30,17 @@ package struct PostgresSettings: Sendable, CustomStringConvertible, CustomReflec
 
     /// Checks and takes over the settings. Nothing is connected yet.
     ///
+    /// `session` is set on each connection, by name and value without spaces, unless the connection string has
+    /// `options` of its own.
+    ///
     /// A server that is reached over the network is asked for TLS with a verified certificate
     /// (`sslmode=verify-full`) unless the connection string or `PGSSLMODE` says otherwise.
     ///
     /// - Throws: `settings`, with a sentence that names what is wrong without quoting it.
     package init(
         connectionString: String, connections: Int = 4, applicationName: String = "martlet",
-        connectTimeout: Duration = .seconds(5), statementTimeout: Duration = .seconds(10), waitingLimit: Int = 1024
+        connectTimeout: Duration = .seconds(5), statementTimeout: Duration = .seconds(10), waitingLimit: Int = 1024,
+        session: [(name: String, value: String)] = []
     ) throws(PostgresError) {
         guard (1...64).contains(connections) else { throw .settings("connections must be 1 to 64") }
         guard waitingLimit > 0 else { throw .settings("waitingLimit must be 1 or more") }
@@ -56,7 +60,8 @@ package struct PostgresSettings: Sendable, CustomStringConvertible, CustomReflec
         self.waitingLimit = waitingLimit
         self.description = place.description
         self.password = place.password
-        self.defaults = Self.defaults(place, applicationName: applicationName, connectTimeout: connectTimeout)
+        self.defaults = Self.defaults(
+            place, applicationName: applicationName, connectTimeout: connectTimeout, session: session)
     }
 
     /// Shows what ``description`` shows, so that `dump` and string interpolation of an owner stay harmless.
@@ -64,7 +69,8 @@ package struct PostgresSettings: Sendable, CustomStringConvertible, CustomReflec
 
     /// What holds where the connection string says nothing.
     private static func defaults(
-        _ place: ConnectionPlace, applicationName: String, connectTimeout: Duration
+        _ place: ConnectionPlace, applicationName: String, connectTimeout: Duration,
+        session: [(name: String, value: String)]
     ) -> [ConnectionKeyword] {
         var defaults = [
             ConnectionKeyword("fallback_application_name", applicationName),
@@ -74,6 +80,10 @@ package struct PostgresSettings: Sendable, CustomStringConvertible, CustomReflec
             ConnectionKeyword("keepalives_interval", "10"),
             ConnectionKeyword("keepalives_count", "3"),
         ]
+        if !session.isEmpty {
+            let options = session.map { "-c \($0.name)=\($0.value)" }.joined(separator: " ")
+            defaults.append(ConnectionKeyword("options", options))
+        }
         if place.isRemote, !place.saysTLSMode {
             defaults.append(ConnectionKeyword("sslmode", "verify-full"))
             // libpq 15 looks for ~/.postgresql/root.crt only; these are the authorities the system trusts.

@@ -31,6 +31,8 @@ package final class SMTPClient: Sendable {
     private struct State {
         var pool: Pool
         var shutdownWaiters: [CheckedContinuation<Void, Never>] = []
+        /// One for each event loop that has had a connection.
+        var outboxes: [ObjectIdentifier: NIOLoopBound<SMTPOutbox>] = [:]
     }
 
     let settings: SMTPSettings
@@ -102,6 +104,18 @@ package final class SMTPClient: Sendable {
 // MARK: What connections report
 
 extension SMTPClient {
+    /// The outbox of an event loop. To be called on it.
+    func outbox(of eventLoop: any EventLoop) -> SMTPOutbox {
+        let bound = self.state.withLock { state in
+            let id = ObjectIdentifier(eventLoop)
+            if let bound = state.outboxes[id] { return bound }
+            let bound = NIOLoopBound(SMTPOutbox(eventLoop: eventLoop), eventLoop: eventLoop)
+            state.outboxes[id] = bound
+            return bound
+        }
+        return bound.value
+    }
+
     /// A connection is up and going through its greetings.
     func opened(_ number: Int, link: SMTPLink) {
         let isShutDown = self.state.withLock { state in

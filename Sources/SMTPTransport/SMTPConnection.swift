@@ -33,12 +33,31 @@ final class SMTPConnection: ChannelInboundHandler {
     /// a timeout for each block).
     private static let blockBytes = 262_144
 
-    /// For the reply to QUIT, which says nothing anybody needs to know.
-    private static let goodbyeMilliseconds: Int64 = 2_000
+    /// What the settings allow, without the strings that cost a reference each time the settings are looked at.
+    private struct Limits {
+        let messages: Int
+        let command: TimeAmount
+        let finalDot: TimeAmount
+        let idle: TimeAmount
+        /// For the reply to QUIT, which says nothing anybody needs to know.
+        let goodbye: TimeAmount
+        let shortest: TimeAmount
+
+        init(_ settings: SMTPSettings) {
+            self.messages = max(1, settings.messagesPerConnectionMax)
+            self.command = .milliseconds(max(1, settings.commandTimeoutMilliseconds))
+            self.finalDot = .milliseconds(max(1, settings.finalDotTimeoutMilliseconds))
+            self.idle = .milliseconds(max(1, settings.idleTimeoutMilliseconds))
+            self.goodbye = min(self.command, .seconds(2))
+            self.shortest = min(self.goodbye, self.finalDot, self.idle)
+        }
+    }
 
     private let number: Int
     private let client: SMTPClient
     private let tls: SMTPTLS?
+    private let outbox: SMTPOutbox
+    private let limits: Limits
     private let eventLoop: any EventLoop
     private var session: SMTPSession
     private var job: SMTPClient.Job?
@@ -53,6 +72,8 @@ final class SMTPConnection: ChannelInboundHandler {
     private var timer: Scheduled<Void>?
 
     init(number: Int, client: SMTPClient, tls: SMTPTLS?, channel: any Channel) {
+        self.outbox = client.outbox(of: channel.eventLoop)
+        self.limits = Limits(client.settings)
         self.number = number
         self.client = client
         self.tls = tls
@@ -131,7 +152,7 @@ final class SMTPConnection: ChannelInboundHandler {
         self.fetchNext()
         self.watch()
         // Last: a caller that sends again at once finds this connection free.
-        if let (job, results) = finished { job.continuation.resume(returning: results) }
+        if let (job, results) = finished { self.outbox.put(results, for: job.continuation) }
     }
 
     private func perform(_ action: SMTPSession.Action) {
@@ -170,7 +191,7 @@ final class SMTPConnection: ChannelInboundHandler {
                 self.wasReady = true
                 self.client.ready(self.number)
             }
-            guard self.messages < max(1, self.client.settings.messagesPerConnectionMax) else {
+            guard self.messages < self.limits.messages else {
                 return self.perform(self.session.quit())
             }
             switch self.client.next(for: self.number) {
@@ -233,13 +254,11 @@ final class SMTPConnection: ChannelInboundHandler {
 extension SMTPConnection {
     /// How long the state that the session is in may last.
     private var patience: TimeAmount? {
-        let settings = self.client.settings
         switch self.session.awaiting {
-        case .reply where self.session.state == .quitting:
-            return .milliseconds(min(settings.commandTimeoutMilliseconds, Self.goodbyeMilliseconds))
-        case .reply, .contentFlush: return .milliseconds(settings.commandTimeoutMilliseconds)
-        case .finalDotReply: return .milliseconds(settings.finalDotTimeoutMilliseconds)
-        case .nothing: return self.isIdle ? .milliseconds(settings.idleTimeoutMilliseconds) : nil
+        case .reply: self.session.state == .quitting ? self.limits.goodbye : self.limits.command
+        case .contentFlush: self.limits.command
+        case .finalDotReply: self.limits.finalDot
+        case .nothing: self.isIdle ? self.limits.idle : nil
         }
     }
 
@@ -256,11 +275,7 @@ extension SMTPConnection {
 
     /// The timer never needs to be moved: it comes at least as often as the shortest patience ends.
     private func setTimer(now: NIODeadline) {
-        let settings = self.client.settings
-        let shortest = min(
-            settings.commandTimeoutMilliseconds, settings.finalDotTimeoutMilliseconds,
-            settings.idleTimeoutMilliseconds, Self.goodbyeMilliseconds)
-        let tick = now + .milliseconds(max(1, shortest))
+        let tick = now + self.limits.shortest
         self.timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: min(self.deadline ?? tick, tick)) {
             self.timer = nil
             self.timerFired(now: .now())

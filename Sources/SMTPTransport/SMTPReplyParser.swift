@@ -114,15 +114,26 @@ struct SMTPReplyParser {
     private static func splitEnhancedCode(
         _ text: ByteBufferView, class codeClass: Int
     ) -> (enhancedCode: String?, rest: ByteBufferView) {
-        guard let first = text.first, Int(first) == Int(UInt8(ascii: "0")) + codeClass else { return (nil, text) }
-        let end = text.firstIndex(of: UInt8(ascii: " ")) ?? text.endIndex
-        let word = text[text.startIndex..<end]
-        guard word.count <= 9 else { return (nil, text) }
-        let parts = word.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 3, parts.allSatisfy({ (1...3).contains($0.count) && $0.allSatisfy(Self.isDigit) }),
-            parts.first?.count == 1, [2, 4, 5].contains(codeClass)
-        else { return (nil, text) }
-        return (String(decoding: word, as: UTF8.self), text[end...].dropFirst())
+        guard [2, 4, 5].contains(codeClass), Int(text.first ?? 0) == Int(UInt8(ascii: "0")) + codeClass else {
+            return (nil, text)
+        }
+        // By hand: this runs for each reply, and splitting would allocate.
+        var dots = 0
+        var digits = 0
+        var end = text.startIndex
+        while end < text.endIndex, text[end] != UInt8(ascii: " ") {
+            if text[end] == UInt8(ascii: "."), digits > 0, dots < 2, dots > 0 || digits == 1 {
+                dots += 1
+                digits = 0
+            } else if Self.isDigit(text[end]), digits < 3 {
+                digits += 1
+            } else {
+                return (nil, text)
+            }
+            end += 1
+        }
+        guard dots == 2, digits > 0 else { return (nil, text) }
+        return (String(decoding: text[text.startIndex..<end], as: UTF8.self), text[end...].dropFirst())
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool {

@@ -90,12 +90,11 @@ extension SMTPSession {
 
     /// Goes on to the first open recipient from `index` on, or to DATA behind the last.
     private mutating func nextRecipient(from index: Int, _ actions: inout [Action]) {
-        guard let transaction = self.transaction else { return }
-        let next = transaction.openRecipient(from: index)
+        let next = self.transaction?.openRecipient(from: index)
         self.state = next.map { .rcpt($0) } ?? .data
         guard !self.capabilities.hasPipelining else { return }
         var command = ByteBuffer()
-        if let next {
+        if let next, let transaction = self.transaction {
             Self.writeRecipient(transaction.envelope.recipients[next], into: &command)
         } else if self.recipientsAccepted > 0 {
             command.writeStaticString("DATA\r\n")
@@ -106,10 +105,9 @@ extension SMTPSession {
     }
 
     private mutating func repliedToData(_ reply: SMTPReply, _ actions: inout [Action]) {
-        guard let transaction = self.transaction else { return }
         if reply.code == 354, self.recipientsAccepted > 0 {
             self.state = .content(flushed: false)
-            actions.append(.writeContent(transaction.content))
+            if let content = self.transaction?.content { actions.append(.writeContent(content)) }
         } else if reply.code == 354 {
             // RFC 2920 §3.1: nobody was accepted, yet the server waits for a message. It gets an empty one,
             // and refuses it.

@@ -3,7 +3,16 @@
 /// What is submitted while a commit is under way goes into the next one: at low load each item is committed at
 /// once, at high load the groups grow by themselves. No timer is involved.
 package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error>: Sendable {
-    private typealias Member = (item: Item, reply: Reply<Answer, Failure>)
+    /// A caller waits for its answer by a bare continuation: this is the hottest wait of the fleet, and nothing but
+    /// ``commitGroup(_:)`` ever resumes it, once.
+    @safe private struct Member: Sendable {
+        let item: Item
+        let continuation: UnsafeContinuation<Result<Answer, Failure>, Never>
+
+        func answer(_ result: sending Result<Answer, Failure>) {
+            unsafe self.continuation.resume(returning: result)
+        }
+    }
 
     private struct State {
         var waiting: [Member] = []
@@ -40,19 +49,21 @@ package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error
     ///
     /// Not cancellable: what was submitted is committed, and the caller learns of it.
     package func submit(_ item: Item) async throws(Failure) -> Answer {
-        let reply = Reply<Answer, Failure>()
-        let isLeader = self.state.withLock { state in
-            state.waiting.append((item, reply))
-            guard state.underWay < self.lanes else { return false }
-            state.underWay += 1
-            return true
+        let result = await unsafe withUnsafeContinuation { continuation in
+            let member = unsafe Member(item: item, continuation: continuation)
+            let isLeader = self.state.withLock { state in
+                state.waiting.append(member)
+                guard state.underWay < self.lanes else { return false }
+                state.underWay += 1
+                return true
+            }
+            if isLeader {
+                // A task of its own: the leader's caller waits for its own item only, and its cancellation
+                // must not take the group with it.
+                Task { await self.commitAllWaiting() }
+            }
         }
-        if isLeader {
-            // A task of its own: the leader's caller waits for its own item only, and its cancellation
-            // must not take the group with it.
-            Task { await self.commitAllWaiting() }
-        }
-        return try await reply.value()
+        return try result.get()
     }
 
     private func commitAllWaiting() async {
@@ -63,11 +74,11 @@ package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error
         do throws(Failure) {
             let answers = try await self.commit(group.map(\.item))
             for (index, member) in group.enumerated() {
-                member.reply.settle(index < answers.count ? .success(answers[index]) : .failure(self.shortAnswer))
+                member.answer(index < answers.count ? .success(answers[index]) : .failure(self.shortAnswer))
             }
         } catch {
             guard group.count > 1, self.isOneItemsFault(error) else {
-                for member in group { member.reply.settle(.failure(error)) }
+                for member in group { member.answer(.failure(error)) }
                 return
             }
             let middle = group.startIndex + group.count / 2

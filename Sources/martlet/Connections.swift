@@ -71,7 +71,8 @@ struct Connections: Sendable {
         let reader = RedisConnection(endpoint, group: group, logger: logger, name: worker + "-reader")
         let postgres = PostgresPool(
             try PostgresSettings(
-                connectionString: databaseURL, connections: 6, applicationName: "martlet", waitingLimit: 4096)
+                connectionString: databaseURL, connections: 6, applicationName: "martlet", waitingLimit: 4096,
+                session: PostgresLedger.sessionSettings)
         ) { state in
             switch state {
             case .away(let error): dependencies.report("PostgreSQL", label: "ledger", isUp: false, why: "\(error)")

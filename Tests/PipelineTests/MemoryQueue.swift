@@ -23,12 +23,11 @@ final class MemoryQueue: DecisionQueue {
         var settled: [Settlement] = []
         var leased = 0
         var failures = 0
-        var waiter: Reply<Void, Never>?
     }
 
     private let state = Protected(State())
     private let clock: VirtualClock
-    /// Whether a lease of nothing waits until there is something.
+    /// Whether a lease of nothing waits a moment before it says so.
     private let waits: Bool
 
     init(clock: VirtualClock, waits: Bool = false) {
@@ -40,21 +39,7 @@ final class MemoryQueue: DecisionQueue {
 
     func append(_ content: Lease.Content, shard: Int, origin: String? = nil) {
         let now = self.clock.now()
-        let waiter: Reply<Void, Never>? = self.state.withLock { state in
-            Self.append(content, shard: shard, origin: origin, at: now, to: &state)
-            defer { state.waiter = nil }
-            return state.waiter
-        }
-        waiter?.settle(.success(()))
-    }
-
-    /// Lets a waiting ``lease(upTo:)`` return with nothing, as Redis does after a while.
-    func wake() {
-        let waiter: Reply<Void, Never>? = self.state.withLock { state in
-            defer { state.waiter = nil }
-            return state.waiter
-        }
-        waiter?.settle(.success(()))
+        self.state.withLock { Self.append(content, shard: shard, origin: origin, at: now, to: &$0) }
     }
 
     /// The next settlements fail.
@@ -66,7 +51,6 @@ final class MemoryQueue: DecisionQueue {
     var entries: [Entry] { self.state.withLock { $0.entries } }
     /// How many entries were handed out so far.
     var leasedCount: Int { self.state.withLock { $0.leased } }
-    var isWaiting: Bool { self.state.withLock { $0.waiter != nil } }
 
     /// Appends what is due to the work streams.
     func moveDue() {
@@ -92,9 +76,8 @@ final class MemoryQueue: DecisionQueue {
     func lease(upTo count: Int) async throws(QueueError) -> [Lease] {
         let taken = self.take(count)
         guard taken.isEmpty, self.waits else { return taken }
-        let reply = Reply<Void, Never>()
-        self.state.withLock { $0.waiter = reply }
-        await reply.value()
+        // Like the blocking read of Redis, which returns with nothing after a while.
+        try? await Task.sleep(for: .milliseconds(1))
         return self.take(count)
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import LocalServers
 import Logging
 import NIOCore
@@ -52,18 +53,25 @@ import ThreadBridge
     }
 
     @Test func aDeadIdleConnectionIsReplacedUnseen() async throws {
-        let port = try LoopbackPort.free()
-        let first = SMTPSimulator(settings: Self.simulator(port))
-        try await first.start()
-        try await withClient(port: port, { $0.connectionsMax = 1 }) { client in
-            #expect(await client.send(to: "b@x.test").first?.isAccepted == true)
-            await first.stop()
-            let second = SMTPSimulator(settings: Self.simulator(port))
-            try await second.start()
-            // Whether or not the client has noticed by now that the line is gone.
-            #expect(await client.send(to: "b@x.test").first?.isAccepted == true)
-            #expect(second.counts.mails == 1)
-            await second.stop()
+        // Each connection carries one message and is cut at the next MAIL: the client cannot have noticed before.
+        let server = try await ScriptedServer(
+            ["220 x\r\n", ehloReply(["PIPELINING"]), "250 a\r\n250 b\r\n354 c\r\n", "250 ok\r\n", nil])
+        try await withClient(port: server.port, { $0.connectionsMax = 1 }) { client in
+            for _ in 0..<4 { #expect(await client.send(to: "b@x.test").first?.isAccepted == true) }
+        }
+        #expect(server.heard.withLock { $0.components(separatedBy: "EHLO").count } == 5)
+        try await server.stop()
+    }
+
+    @Test func linesThatAreCutWhileIdleAreReplacedUnseen() async throws {
+        try await withSimulator { simulator in
+            try await withClient(port: simulator.port, { $0.connectionsMax = 1 }) { client in
+                for _ in 0..<5 {
+                    #expect(await client.send(to: "b@x.test").first?.isAccepted == true)
+                    await simulator.cutConnections()
+                }
+                #expect(simulator.counts.mails == 5)
+            }
         }
     }
 
@@ -86,7 +94,7 @@ import ThreadBridge
     }
 
     @Test func whenNobodyListensAllAreToldAndTheNextFailFast() async throws {
-        let port = try LoopbackPort.free()
+        let port = try quietPort()
         try await withClient(
             port: port,
             {
@@ -109,7 +117,7 @@ import ThreadBridge
     }
 
     @Test func afterThePauseTheServerIsTriedAgain() async throws {
-        let port = try LoopbackPort.free()
+        let port = try quietPort()
         try await withClient(port: port, { $0.backoffMilliseconds = 20 }) { client in
             #expect(await client.send(to: "b@x.test").first?.notSent?.code == .connect)
             let server = SMTPSimulator(settings: Self.simulator(port))

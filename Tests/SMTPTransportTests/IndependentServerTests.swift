@@ -61,11 +61,11 @@ import Testing
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try Self.aiosmtpd.write(toFile: folder + "/server.py", atomically: true, encoding: .utf8)
-        let port = try LoopbackPort.free()
+        let port = try quietPort()
         let out = folder + "/mails"
-        let server = try startServer(
+        let server = try ChildProcess(
             [venv + "/bin/python3", folder + "/server.py", "\(port)", out, certificate.0, certificate.1],
-            log: folder + "/log")
+            stopSignal: "TERM", log: folder + "/log")
         try await eventually { LoopbackPort.answers(port) }
         do {
             try await body(port) {
@@ -141,12 +141,13 @@ import Testing
     func postfixsSinkTakesAThousandMessages(_ options: [String]) async throws {
         let program = try #require(
             findProgram("smtp-sink", in: ["/usr/sbin"]), "smtp-sink is missing: deploy/test installs postfix")
-        let port = try LoopbackPort.free()
+        let port = try quietPort()
         let log = NSTemporaryDirectory() + "smtp-sink-\(UUID().uuidString).log"
         defer { try? FileManager.default.removeItem(atPath: log) }
         // As root it wants to become somebody else.
         let user = geteuid() == 0 ? ["-u", "postfix"] : []
-        let sink = try startServer([program] + user + options + ["127.0.0.1:\(port)", "100"], log: log)
+        let sink = try ChildProcess(
+            [program] + user + options + ["127.0.0.1:\(port)", "100"], stopSignal: "TERM", log: log)
         try await eventually { LoopbackPort.answers(port) }
         try await withClient(port: port, { $0.connectionsMax = 8 }) { client in
             let accepted = await withTaskGroup(of: Int.self) { group in
@@ -168,10 +169,11 @@ import Testing
             findProgram("smtp-sink", in: ["/usr/sbin"]), "smtp-sink is missing: deploy/test installs postfix")
         let user = geteuid() == 0 ? ["-u", "postfix"] : []
         for (command, stage) in [("mail", SMTPStage.mail), ("rcpt", .rcpt), ("data", .data), (".", .finalDot)] {
-            let port = try LoopbackPort.free()
+            let port = try quietPort()
             let log = NSTemporaryDirectory() + "smtp-sink-\(UUID().uuidString).log"
             defer { try? FileManager.default.removeItem(atPath: log) }
-            let sink = try startServer([program] + user + ["-f", command, "127.0.0.1:\(port)", "100"], log: log)
+            let sink = try ChildProcess(
+                [program] + user + ["-f", command, "127.0.0.1:\(port)", "100"], stopSignal: "TERM", log: log)
             try await eventually { LoopbackPort.answers(port) }
             try await withClient(port: port, { $0.connectionsMax = 1 }) { client in
                 for _ in 0..<3 {
@@ -182,15 +184,4 @@ import Testing
             await sink.stop()
         }
     }
-}
-
-/// Starts a server that can be told to stop: the threads that tests run on block all signals, and a child would
-/// inherit that.
-private func startServer(_ command: [String], log: String) throws -> ChildProcess {
-    var none = sigset_t()
-    var before = sigset_t()
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    return try ChildProcess(command, stopSignal: "TERM", log: log)
 }

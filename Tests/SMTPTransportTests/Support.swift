@@ -1,6 +1,7 @@
 /// What the tests of the SMTP client share: sessions in a known state, simulators and clients that are always
 /// stopped, a server that speaks from a script, seeded dice.
 import Foundation
+import LocalServers
 import Logging
 import NIOCore
 import NIOPosix
@@ -143,6 +144,16 @@ extension SMTPClient {
     ) async -> [SMTPResult] {
         await self.send(SMTPEnvelope(sender: sender, recipients: recipients), message: ByteBuffer(string: text))
     }
+}
+
+/// A port that nothing listens on, below those that the system gives to outgoing connections: none of the other
+/// tests' connections can come to sit on it before a server does.
+func quietPort() throws -> Int {
+    for _ in 0..<1_000 {
+        let port = Int.random(in: 20_000..<30_000)
+        if LoopbackPort.isFree(port) { return port }
+    }
+    throw LocalServerError("no free port from 20000 to 29999")
 }
 
 /// Waits until something is so; an issue when it is not in time.

@@ -62,16 +62,19 @@ WITH input AS (
     FROM input i JOIN held USING (id, epoch) WHERE i.is_dead
     ON CONFLICT DO NOTHING
 ), earlier AS (
-    SELECT i.id, i.epoch FROM input i
-    WHERE EXISTS (SELECT 1 FROM settlements s WHERE s.id = i.id AND s.epoch = i.epoch)
-       OR EXISTS (SELECT 1 FROM attempts a WHERE a.decision = i.id AND a.number = i.number AND a.epoch = i.epoch)
+    SELECT i.id, i.epoch
+    FROM input i LEFT JOIN held h USING (id, epoch)
+    LEFT JOIN settlements s ON s.id = i.id AND s.epoch = i.epoch
+    LEFT JOIN attempts a ON a.decision = i.id AND a.number = i.number AND a.epoch = i.epoch
+    WHERE h.id IS NULL AND (s.id IS NOT NULL OR a.number IS NOT NULL)
 ), late AS (
     INSERT INTO events (decision, at, kind, detail)
     SELECT i.id, i.at, 'late_outcome',
            jsonb_build_object('attempt', i.number, 'verdict', i.verdict, 'reason', i.reason, 'provider', i.provider)
     FROM input i
-    WHERE i.number IS NOT NULL AND (i.id, i.epoch) NOT IN (SELECT id, epoch FROM held)
-      AND (i.id, i.epoch) NOT IN (SELECT id, epoch FROM earlier)
+    WHERE i.number IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM held h WHERE h.id = i.id AND h.epoch = i.epoch)
+      AND NOT EXISTS (SELECT 1 FROM earlier e WHERE e.id = i.id AND e.epoch = i.epoch)
 )
 SELECT i.id, i.epoch, h.id IS NOT NULL OR e.id IS NOT NULL
 FROM input i LEFT JOIN held h USING (id, epoch) LEFT JOIN earlier e USING (id, epoch)

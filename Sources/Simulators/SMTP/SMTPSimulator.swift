@@ -23,6 +23,7 @@ package final class SMTPSimulator: Sendable {
     private let settings: SMTPSimulatorSettings
     private let record: SMTPSimulatorRecord
     private let running = Protected<Running?>(nil)
+    private let lines = Protected<[ObjectIdentifier: any Channel]>([:])
 
     /// Nothing listens before ``start()``.
     package init(settings: SMTPSimulatorSettings = SMTPSimulatorSettings()) {
@@ -41,8 +42,11 @@ package final class SMTPSimulator: Sendable {
                 .serverChannelOption(.backlog, value: 1_024)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .childChannelInitializer { [settings, record] channel in
-                    channel.eventLoop.makeCompletedFuture {
+                .childChannelInitializer { [settings, record, lines] channel in
+                    let id = ObjectIdentifier(channel)
+                    lines.withLock { $0[id] = channel }
+                    channel.closeFuture.whenComplete { _ in lines.withLock { $0[id] = nil } }
+                    return channel.eventLoop.makeCompletedFuture {
                         if let context, settings.security == .implicitTLS {
                             try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
                         }
@@ -76,6 +80,14 @@ package final class SMTPSimulator: Sendable {
 
     /// Forgets mails and counts.
     package func forget() { self.record.forget() }
+
+    /// Cuts all lines, as a server that is restarted would, and goes on listening.
+    package func cutConnections() async {
+        for channel in self.lines.withLock({ Array($0.values) }) {
+            // Closing fails only when the client was faster.
+            try? await channel.close()
+        }
+    }
 
     /// Cuts all lines and stops listening.
     ///
