@@ -20,6 +20,7 @@ let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "sw
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdHTTP2: Target.Dependency = .product(name: "HummingbirdHTTP2", package: "hummingbird")
@@ -45,6 +46,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
@@ -60,7 +62,7 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 
-        // Row 0. Foundations: know nothing of each other.
+        // Row 0. Foundations: know nothing of the domain's neighbours; Telemetry borrows ThreadBridge's lock.
         .target(name: "DeliveryModel", swiftSettings: strict),
         .target(name: "ThreadBridge", swiftSettings: strict),
         .target(name: "Telemetry", dependencies: ["ThreadBridge", logging, coreMetrics], swiftSettings: strict),
@@ -103,7 +105,8 @@ let package = Package(
         .target(
             name: "Edge",
             dependencies: [
-                "DeliveryModel", "Telemetry", crypto, hummingbird, hummingbirdTLS, lifecycle, logging, nioCore, nioSSL,
+                "DeliveryModel", "Telemetry", crypto, httpTypes, hummingbird, hummingbirdTLS, lifecycle, logging, nioCore,
+                nioSSL,
             ],
             swiftSettings: strict),
 
@@ -131,6 +134,11 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // Benchmarks, beside the scripts that run the references (loadtests/README.md).
+        .executableTarget(
+            name: "smtp-bench", dependencies: ["SMTPTransport", logging, nioCore, nioPosix], path: "loadtests/smtp",
+            exclude: ["run"], swiftSettings: strict),
+
         // Tests: real servers, simulators that speak the whole protocol, and independent implementations.
         .testTarget(
             name: "ChannelsTests",
@@ -145,16 +153,47 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "DeliveryModelTests", dependencies: ["DeliveryModel"], exclude: ["Python"], swiftSettings: strict),
+        // The whole program as a process; it is built beside the tests.
+        .testTarget(
+            name: "FleetTests",
+            dependencies: ["DeliveryModel", "LocalServers", "RedisClient", "martlet", logging, nioPosix],
+            exclude: ["Checks"], swiftSettings: strict),
+        .testTarget(
+            name: "LedgerTests",
+            dependencies: [
+                "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge", logging,
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MartletClientTests",
+            dependencies: ["DeliveryModel", "LocalServers", "MartletClient", "RedisClient", logging, nioPosix],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PipelineTests",
+            dependencies: ["DeliveryModel", "Learning", "Pipeline", "Telemetry", "ThreadBridge", lifecycle, logging],
+            swiftSettings: strict),
         .testTarget(
             name: "PostgresClientTests", dependencies: ["LocalServers", "PostgresClient", "ThreadBridge"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "QueueTests",
+            dependencies: [
+                "DeliveryModel", "LocalServers", "Queue", "RedisClient", "ThreadBridge", logging, nioPosix,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "RedisClientTests",
             dependencies: ["LocalServers", "RedisClient", "ThreadBridge", logging, nioCore, nioPosix],
             swiftSettings: strict),
+        .testTarget(
+            name: "SMTPSimulatorTests", dependencies: ["LocalServers", "Simulators", nioCore, nioPosix]),
+        .testTarget(
+            name: "SMTPTransportTests",
+            dependencies: ["LocalServers", "Simulators", "SMTPTransport", "ThreadBridge", logging, nioCore, nioPosix]),
         .testTarget(name: "SimulatorsTests", dependencies: ["DeliveryModel", "Simulators"], swiftSettings: strict),
         .testTarget(
             name: "TelemetryTests", dependencies: ["Telemetry", coreMetrics, logging], swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(name: "ThreadBridgeTests", dependencies: ["ThreadBridge"], swiftSettings: strict),
     ]
 )

@@ -38,7 +38,7 @@ package final class LocalPostgres: Sendable {
                 try runToEnd(asOwner + ["test", "-x", folder])
             } catch {
                 throw LocalServerError(
-                    "the user postgres cannot reach \(folder): choose a data folder elsewhere (--data), or chmod o+x its parents"
+                    "the user postgres cannot reach \(folder): choose another data folder (MARTLET_DATA), or chmod o+x its parents"
                 )
             }
             let syncing = isDurable ? [] : ["--no-sync"]

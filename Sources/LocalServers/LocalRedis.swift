@@ -42,7 +42,7 @@ package final class LocalRedis: Sendable {
             """
         let settingsFile = folder + "/redis.conf"
         try writePrivately(settings, to: settingsFile)
-        let url = "redis://:\(password)@127.0.0.1:\(port)"
+        let url = "redis://default:\(password)@127.0.0.1:\(port)"
         let urlFile = folder + "/redis.url"
         try writePrivately(url + "\n", to: urlFile)
         let child = try ChildProcess([program, settingsFile], stopSignal: "TERM", log: folder + "/redis.log")

@@ -49,14 +49,19 @@ package struct WorkerPool: Service {
                 self.logger.info("draining", metadata: ["in.flight": "\(self.pipeline.holds.count)"])
             }
         }
+        let end = Reply<Void, Never>()
+        Task {
+            await deliveries.value
+            end.settle(.success(()))
+        }
         await withGracefulShutdownHandler {
             await withTaskCancellationHandler {
-                await deliveries.value
+                await end.value()
             } onCancel: {
                 deliveries.cancel()
             }
         } onGracefulShutdown: {
-            self.endAfterGrace(deliveries)
+            self.endAfterGrace(deliveries, end)
         }
     }
 
@@ -71,7 +76,9 @@ package struct WorkerPool: Service {
         }
     }
 
-    private func endAfterGrace(_ deliveries: Task<Void, Never>) {
+    /// Ends the pool when the grace period is over, whatever is still on the wire: an attempt whose answer is not
+    /// waited for stays open in the ledger, and the next claim finds it.
+    private func endAfterGrace(_ deliveries: Task<Void, Never>, _ end: Reply<Void, Never>) {
         Task {
             let limit = Task {
                 try await self.clock.sleep(until: self.clock.now().advanced(by: self.grace))
@@ -82,6 +89,7 @@ package struct WorkerPool: Service {
                         "count": "\(orphans.count)", "decision.ids": "\(orphans.prefix(100).joined(separator: " "))",
                     ])
                 deliveries.cancel()
+                end.settle(.success(()))
             }
             await deliveries.value
             limit.cancel()

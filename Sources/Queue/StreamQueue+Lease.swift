@@ -99,7 +99,11 @@ extension StreamQueue {
     private func layOutOnce() async throws(QueueError) {
         guard !self.isLaidOut.withLock({ $0 }) else { return }
         let streams = (0..<self.settings.shards).flatMap { [Keys.work($0), Keys.decisions($0)] }
-        let commands = streams.map { RedisCommand("XGROUP", "CREATE", $0, Keys.group, "0", "MKSTREAM") }
+        // Producers read the layout: an emptied Redis has lost it, too.
+        let layout = RedisCommand("HSETNX", Keys.layout, "shards", self.settings.shards)
+        let version = RedisCommand("HSETNX", Keys.layout, "version", "1")
+        let groups = streams.map { RedisCommand("XGROUP", "CREATE", $0, Keys.group, "0", "MKSTREAM") }
+        let commands = [layout, version] + groups
         for reply in try await self.redis.queuePipeline(commands) {
             if case .error(let message) = reply, !message.hasPrefix("BUSYGROUP") { throw QueueError(.broken, message) }
         }

@@ -104,7 +104,7 @@ package final class SMTPClient: Sendable {
 // MARK: What connections report
 
 extension SMTPClient {
-    /// The outbox of an event loop. To be called on it.
+    /// The outbox of an event loop, to be called on it.
     func outbox(of eventLoop: any EventLoop) -> SMTPOutbox {
         let bound = self.state.withLock { state in
             let id = ObjectIdentifier(eventLoop)

@@ -32,8 +32,9 @@ package struct SimulatedCertificates: Sendable {
         let files = FileManager.default
         let folder = URL(fileURLWithPath: folder).path
         let certificates = SimulatedCertificates(folder: folder)
-        try files.createDirectory(
-            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        // Folders above stay as open as they are: only this one holds keys.
+        try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try files.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder)
         if certificates.areUsable() { return certificates }
         let draft =
             "\(folder)/certificates.\(ProcessInfo.processInfo.processIdentifier).\(UInt32.random(in: 0 ... .max))"

@@ -4,14 +4,14 @@ import DeliveryModel
 enum StoryText {
     static func of(_ story: Story) -> String {
         var lines = ["Decision \(story.id): \(self.headline(story))", ""]
-        lines.append("  campaign  \(story.campaign) (\(story.messageClass))")
+        lines.append("  campaign   \(story.campaign) (\(story.messageClass))")
         if let decision = story.decision {
-            lines.append("  user      \(decision.user.id)")
-            lines.append("  plan      \(self.plan(decision, arm: story.settlement?.arm))")
+            lines.append("  user       \(decision.user.id)")
+            lines.append("  plan       \(self.plan(decision, arm: story.settlement?.arm))")
             if let time = decision.notBefore { lines.append("  not before \(time.rfc3339)") }
-            if let time = decision.expiresAt { lines.append("  expires   \(time.rfc3339)") }
+            if let time = decision.expiresAt { lines.append("  expires    \(time.rfc3339)") }
         }
-        lines.append("  came from \(story.source), shard \(story.shard)")
+        lines.append("  came from  \(story.source), shard \(story.shard)")
         lines.append("")
         lines += self.trail(story).sorted { $0.at < $1.at }.map { line in
             "  \(self.clock(line.at))  \(line.text)"

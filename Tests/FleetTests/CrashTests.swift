@@ -28,19 +28,25 @@ extension FleetTests.Crashes {
         #expect(mails.filter { $0.key.hasPrefix("t.") }.count == 30, "what may be repeated is, until it is sent")
         let states = try await world.query("SELECT state || ' ' || reason FROM settlements GROUP BY 1 ORDER BY 1")
         #expect(states == ["sent accepted", "unknown crash.attempt_open"], "both kinds: \(states)")
-        #expect(try await world.count("SELECT count(*) FROM settlements WHERE state = 'unknown' AND id LIKE 't-%'") == 0)
+        #expect(
+            try await world.count("SELECT count(*) FROM settlements WHERE state = 'unknown' AND id LIKE 't-%'") == 0)
         // Nobody is said to have got nothing who got it, and the other way round.
-        let sent = try await world.query("SELECT id FROM settlements WHERE state = 'sent' AND id LIKE 'm-%' AND id NOT LIKE 'm-sms%'")
+        let sent = try await world.query(
+            "SELECT id FROM settlements WHERE state = 'sent' AND id LIKE 'm-%' AND id NOT LIKE 'm-sms%'")
         for id in sent { #expect(mails[id.replacingOccurrences(of: "-", with: ".") + "@example.com"] == 1) }
         #expect(try await second.program.terminate() == 0)
     }
 
     @Test func aTransactionalMailThatIsRepeatedKeepsItsMessageID() async throws {
-        let world = try await Stage.shared.world(["lease_seconds: 30": "lease_seconds: 5", "final_dot_seconds: 600": "final_dot_seconds: 2"])
+        let world = try await Stage.shared.world([
+            "lease_seconds: 30": "lease_seconds: 5", "final_dot_seconds: 600": "final_dot_seconds: 2",
+        ])
         let worker = try await world.start("worker")
         // Taken, and the line cut before the answer: it may have arrived.
         try await world.simulators.setFaults("smtp", #"{"faults":[{"stage":"dot","cut":"after"}]}"#)
-        try await world.append([Wish("invoice", email: "invoice@example.org", isMarketing: false), Wish("ad", email: "ad@example.org")])
+        try await world.append([
+            Wish("invoice", email: "invoice@example.org", isMarketing: false), Wish("ad", email: "ad@example.org"),
+        ])
         try await eventually("it arrived") { try await world.simulators.accepted("smtp") >= 2 }
         try await world.simulators.setFaults("smtp", "{}")
 
@@ -56,7 +62,7 @@ extension FleetTests.Crashes {
     }
 
     @Test func sigtermFinishesWhatIsOnTheWire() async throws {
-        let world = try await Stage.shared.world()
+        let world = try await Stage.shared.world(["concurrency: 256": "concurrency: 20"])
         try await world.simulators.setFaults("smtp", #"{"faults":[{"stage":"dot","delay_ms":1000}]}"#)
         let first = try await world.start("worker", name: "first")
         try await world.append(Wish.mails("d", 120))
@@ -67,6 +73,7 @@ extension FleetTests.Crashes {
         #expect(try await first.program.terminate(within: .seconds(30)) == 0)
         #expect(try await world.count("SELECT count(*) FROM unsettled WHERE open_number IS NOT NULL") == 0)
         #expect(try await world.count("SELECT count(*) FROM settlements WHERE state <> 'sent'") == 0)
+        #expect(try await world.count("SELECT count(*) FROM settlements") < 120, "nothing new was begun")
 
         try await world.simulators.setFaults("smtp", "{}")
         let second = try await world.start("worker", name: "second")

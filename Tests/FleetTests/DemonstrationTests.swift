@@ -34,11 +34,15 @@ private struct Run: Sendable {
         let world = World(folder: stage.folder, redisURL: "", databaseURL: "", simulators: simulators)
         let folder = Place.repository + "/loadtests/decisions"
         let expected = JSON.parse(try String(contentsOfFile: folder + "/demo.expected.json", encoding: .utf8))
-        let all = try Data(contentsOf: URL(fileURLWithPath: folder + "/demo.ndjson")).split(separator: UInt8(ascii: "\n"))
+        let all = try Data(contentsOf: URL(fileURLWithPath: folder + "/demo.ndjson")).split(
+            separator: UInt8(ascii: "\n"))
         let wrongLines = expected["wrong"].list.map { (line: $0["line"].int ?? 0, code: $0["code"].text ?? "") }
         let wrongNumbers = Set(wrongLines.map(\.line))
         var special: Set<String> = []
-        for kind in ["bounce", "bounce-then", "phone-0000", "phone-0000-then", "phone-0429", "dead", "slow", "expired", "incomplete"] {
+        for kind in [
+            "bounce", "bounce-then", "phone-0000", "phone-0000-then", "phone-0429", "dead", "slow", "expired",
+            "incomplete",
+        ] {
             special.formUnion(expected["ends"][kind]["ids"].list.compactMap(\.text))
         }
         // The first hundred, and everybody who is treated in a way of his own.
@@ -143,10 +147,13 @@ extension FleetTests.Demonstration {
     @Test func explainTellsWhatBecameOfADecisionAndWhy() async throws {
         let run = try await Run.finished
         let sent = try await run.inside.query(
-            "SELECT decision FROM attempts a JOIN settlements s ON s.id = a.decision WHERE state = 'sent' AND channel = 'email' LIMIT 1")[0]
+            "SELECT decision FROM attempts a JOIN settlements s ON s.id = a.decision WHERE state = 'sent' AND channel = 'email' LIMIT 1"
+        )[0]
         let story = try await run.explain(sent)
         #expect(story.code == 0)
-        for words in ["Decision \(sent): sent.", "accepted", "campaign", "came from", "email through smtp", "settled: sent"] {
+        for words in [
+            "Decision \(sent): sent.", "accepted", "campaign", "came from", "email through smtp", "settled: sent",
+        ] {
             #expect(story.out.contains(words), "‘\(words)’ is missing in \(story.out)")
         }
         let json = JSON.parse(try await run.explain(sent, "--json").out)
@@ -157,7 +164,8 @@ extension FleetTests.Demonstration {
         let bounced = run.expected["ends"]["bounce"]["ids"].list.first?.text ?? ""
         let failure = try await run.explain(bounced)
         #expect(failure.out.contains("failed"))
-        #expect(failure.out.contains("550") || failure.out.contains("no such user"), "the provider's words: \(failure.out)")
+        #expect(
+            failure.out.contains("550") || failure.out.contains("no such user"), "the provider's words: \(failure.out)")
         #expect(JSON.parse(try await run.explain(bounced, "--json").out)["state"].text == "failed")
 
         let wrong = try #require(run.wrong.first { $0.code == "user.phone" })
@@ -178,10 +186,18 @@ extension FleetTests.Demonstration {
         #expect(log.count > 1000)
         for line in run.lines {
             let user = JSON.parse(line)["user"]
-            for address in [user["email"].text, user["phone"].text, user["push"].list.first?["token"].text].compactMap({ $0 }) {
+            for address in [user["email"].text, user["phone"].text, user["push"].list.first?["token"].text].compactMap({
+                $0
+            }) {
                 #expect(!log.contains(address), "\(address) is in the log")
             }
         }
+    }
+
+    /// As deploy/run shows it to people.
+    @Test func theURLOfThePrivateRedisIsOneForRedisCLI() async throws {
+        let answer = try await Program.run(["redis-cli", "-u", try await Run.finished.inside.redisURL, "PING"])
+        #expect(answer.out == "PONG\n", "\(answer.out)\(answer.err)")
     }
 
     @Test func prometheusFindsNothingToSayAboutTheMetrics() async throws {
@@ -190,7 +206,8 @@ extension FleetTests.Demonstration {
         let verdict = try await Program.run(["promtool", "check", "metrics"], input: Array(plain.body.utf8))
         #expect(verdict.code == 0 && verdict.out.isEmpty && verdict.err.isEmpty, "\(verdict.out)\(verdict.err)")
         let open = try await Web.get(
-            run.up.ops + "/metrics", headers: ["Accept": "application/openmetrics-text;version=1.0.0;q=1,text/plain;q=0.5"])
+            run.up.ops + "/metrics",
+            headers: ["Accept": "application/openmetrics-text;version=1.0.0;q=1,text/plain;q=0.5"])
         #expect(open.headers["content-type"]?.hasPrefix("application/openmetrics-text") == true)
         let read = "import sys;from prometheus_client.openmetrics.parser import text_string_to_metric_families as p;"
         let families = try await Program.run(

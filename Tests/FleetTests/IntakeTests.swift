@@ -21,7 +21,9 @@ extension FleetTests.Intake {
         let wrong = Wish("wrong", phone: "555-0100").json
         let array = try await Web.send(
             "POST", edge.edge,
-            body: "[\(Wish("two", email: "two@example.com").json),\(wrong),\(Wish("one", email: "one@example.com").json)]")
+            body:
+                "[\(Wish("two", email: "two@example.com").json),\(wrong),\(Wish("one", email: "one@example.com").json)]"
+        )
         #expect(array.json["results"].list.map { $0["result"].text } == ["accepted", "rejected", "duplicate"])
         #expect(array.json["results"].list[1]["code"].text == "user.phone")
         #expect(array.json["results"].list[1]["pointer"].text == "/user/phone")
@@ -30,7 +32,8 @@ extension FleetTests.Intake {
         let lines = try await Web.send(
             "POST", edge.edge, body: Wish.mails("line", 3).map(\.json).joined(separator: "\n") + "\nrubbish\n",
             headers: ["Content-Type": "application/x-ndjson"])
-        #expect(lines.json["results"].list.map { $0["result"].text } == ["accepted", "accepted", "accepted", "rejected"])
+        #expect(
+            lines.json["results"].list.map { $0["result"].text } == ["accepted", "accepted", "accepted", "rejected"])
 
         try await world.settles(5)
         let receipts = try await world.simulators.receipts("smtp")
@@ -85,7 +88,8 @@ extension FleetTests.Intake {
         let certificate = world.folder + "/certificate.pem"
         let key = world.folder + "/key.pem"
         try runToEnd([
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "2",
             "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate,
         ])
         let settings = try String(contentsOfFile: world.settingsFile, encoding: .utf8)
@@ -96,7 +100,8 @@ extension FleetTests.Intake {
         let wish = Wish("safe", email: "safe@example.com").json
         func post(_ token: String?) async throws -> Answer {
             try await Web.send(
-                "POST", edge.edge, body: wish, headers: token.map { ["Authorization": "Bearer \($0)"] } ?? [:], options: trust)
+                "POST", edge.edge, body: wish, headers: token.map { ["Authorization": "Bearer \($0)"] } ?? [:],
+                options: trust)
         }
 
         let without = try await post(nil)
@@ -132,7 +137,10 @@ extension FleetTests.Intake {
             ("field.unknown", "decision", Array(good.replacingOccurrences(of: "campaign", with: "campaing").utf8)),
             ("json.utf8", "decision", Array(good.utf8.prefix(60)) + [0xff, 0xc0] + Array(good.utf8.dropFirst(60))),
             ("entry.field", "decisions", Array(good.utf8)),
-            ("json.duplicate_member", "decision", Array(good.replacingOccurrences(of: mailField, with: "\(mailField),\(mailField)").utf8)),
+            (
+                "json.duplicate_member", "decision",
+                Array(good.replacingOccurrences(of: mailField, with: "\(mailField),\(mailField)").utf8)
+            ),
             ("json.truncated", "decision", []),
         ]
 
@@ -162,7 +170,8 @@ extension FleetTests.Intake {
         let lost = Wish("lost", email: "lost@example.com")
         let shard = Shard.of(userID: lost.user, count: 16)
 
-        try await world.redis(RedisCommand("XADD", "martlet:{\((shard + 5) % 16)}:decisions", "*", "decision", lost.json))
+        try await world.redis(
+            RedisCommand("XADD", "martlet:{\((shard + 5) % 16)}:decisions", "*", "decision", lost.json))
         try await world.settles(1)
 
         #expect(try await world.simulators.receipts("smtp") == ["lost@example.com": 1])

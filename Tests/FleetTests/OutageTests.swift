@@ -32,7 +32,7 @@ extension FleetTests.Outages {
             name: "enqueue", in: world.folder)
         try await eventually("some are sent") { try await world.count("SELECT count(*) FROM settlements") > 30 }
 
-        try await Stage.shared.crashRedis {
+        try await Stage.shared.crashRedis(in: world) {
             try await worker.program.says("Redis is away")
             try await edge.program.says("Redis is away")
             let ready = try await Web.get(worker.ops + "/readyz")
@@ -43,7 +43,8 @@ extension FleetTests.Outages {
         #expect(try await enqueue.end(within: .seconds(60)) == 0, "\(enqueue.text)")
         try await world.settles(wishes.count)
         for name in ["smtp", "sms"] {
-            #expect(try await world.simulators.receipts(name).values.allSatisfy { $0 == 1 }, "\(name) received one twice")
+            #expect(
+                try await world.simulators.receipts(name).values.allSatisfy { $0 == 1 }, "\(name) received one twice")
         }
         #expect(try await world.simulators.accepted("smtp") == 100)
         #expect(try await world.simulators.accepted("sms") == 60)
@@ -77,7 +78,8 @@ extension FleetTests.Outages {
 
         try await world.settles(wishes.count, within: .seconds(90))
         for name in ["smtp", "sms"] {
-            #expect(try await world.simulators.receipts(name).values.allSatisfy { $0 == 1 }, "\(name) received one twice")
+            #expect(
+                try await world.simulators.receipts(name).values.allSatisfy { $0 == 1 }, "\(name) received one twice")
         }
         #expect(try await world.query("SELECT DISTINCT state FROM settlements") == ["sent"])
         #expect(try await world.simulators.accepted("smtp") + world.simulators.accepted("sms") == wishes.count)
@@ -113,7 +115,7 @@ extension FleetTests.Outages {
         let world = try await Stage.shared.world()
         let nowhere = "postgresql:///martlet?host=\(world.folder)/nowhere&user=martlet"
         let worker = try await world.start("worker", ["MARTLET_DATABASE_URL": nowhere], isReady: false)
-        try await worker.program.says("PostgreSQL is away")
+        try await worker.program.says("waiting for PostgreSQL")
 
         #expect(try await worker.program.terminate(within: .seconds(20)) == 0)
     }

@@ -63,7 +63,9 @@ final class Program: Sendable {
     func says(_ words: String, within limit: Duration = .seconds(60)) async throws {
         try await eventually("the log says ‘\(words)’: \(self.text.suffix(1500))", within: limit) {
             if self.text.contains(words) { return true }
-            guard self.isRunning else { throw Overdue("it has ended, and never said ‘\(words)’: \(self.text.suffix(1500))") }
+            guard self.isRunning else {
+                throw Overdue("it has ended, and never said ‘\(words)’: \(self.text.suffix(1500))")
+            }
             return false
         }
     }

@@ -13,9 +13,11 @@ extension FleetTests.Providers {
         ])
         let worker = try await world.start("worker")
         let peculiar: [(wish: Wish, state: String)] = [
-            (Wish("bounce", email: "bounce@example.com"), "failed"), (Wish("reject", email: "reject@example.com"), "failed"),
+            (Wish("bounce", email: "bounce@example.com"), "failed"),
+            (Wish("reject", email: "reject@example.com"), "failed"),
             (Wish("full", email: "full@example.com"), "failed"), (Wish("drop", email: "drop@example.com"), "unknown"),
-            (Wish("early", email: "drop-rcpt@example.com"), "failed"), (Wish("stall", email: "stall@example.com"), "unknown"),
+            (Wish("early", email: "drop-rcpt@example.com"), "failed"),
+            (Wish("stall", email: "stall@example.com"), "unknown"),
             (Wish("invalid", phone: "+15550100000"), "failed"), (Wish("stopped", phone: "+15550110610"), "failed"),
             (Wish("busy", phone: "+15550120429"), "sent"), (Wish("cut", phone: "+15550130998"), "unknown"),
             (Wish("silent", phone: "+15550140999"), "unknown"),
@@ -39,7 +41,8 @@ extension FleetTests.Providers {
     @Test func aProviderThatRecoversGetsWhatItRefused() async throws {
         let world = try await Stage.shared.world(["attempts: 3": "attempts: 30"])
         let worker = try await world.start("worker")
-        try await world.simulators.setFaults("smtp", #"{"faults":[{"stage":"mail","refuse":{"code":451,"enhanced_code":"4.3.2","text":"later"}}]}"#)
+        try await world.simulators.setFaults(
+            "smtp", #"{"faults":[{"stage":"mail","refuse":{"code":451,"enhanced_code":"4.3.2","text":"later"}}]}"#)
         try await world.simulators.setFaults("sms", #"{"refuse":{"probability":1,"status":429,"retry_after_s":1}}"#)
         try await world.simulators.setFaults("fcm", #"{"refuse":{"probability":1,"status":503}}"#)
         let token = #""push":[{"platform":"fcm","token":"fcm1:APA91bAAAAAAAAAAAAAAAAAAAAAA"}]"#
@@ -69,11 +72,15 @@ extension FleetTests.Providers {
         let server = try Program(
             [try Place.python(), "-u", Place.checks + "/mail_server.py", received], name: "aiosmtpd", in: world.folder)
         try await server.says("listening on ")
-        let port = server.text.split(separator: " ").last.map { $0.trimmingCharacters(in: .whitespacesAndNewlines) } ?? ""
-        let worker = try await world.start("worker", [
-            "MARTLET_SMTP_URL": "smtp+plaintext://127.0.0.1:\(port)", "MARTLET_SMTP_HOST": "", "MARTLET_SMTP_PORT": "",
-            "MARTLET_SMTP_TRUST_FILE": "",
-        ])
+        let port =
+            server.text.split(separator: " ").last.map { $0.trimmingCharacters(in: .whitespacesAndNewlines) } ?? ""
+        let worker = try await world.start(
+            "worker",
+            [
+                "MARTLET_SMTP_URL": "smtp+plaintext://127.0.0.1:\(port)", "MARTLET_SMTP_HOST": "",
+                "MARTLET_SMTP_PORT": "",
+                "MARTLET_SMTP_TRUST_FILE": "",
+            ])
 
         try await world.append([Wish("umlaut", email: "käthe@example.com".replacingOccurrences(of: "ä", with: "ae"))])
         try await world.settles(1)
@@ -90,7 +97,8 @@ extension FleetTests.Providers {
         #expect(parts.allSatisfy { $0["text"].text?.contains("Hello Łucja,") == true })
         #expect(parts.allSatisfy { $0["charset"].text?.lowercased() == "utf-8" })
         let headers = Set(mail["headers"].list.compactMap { $0.text?.lowercased() })
-        #expect(headers.isSuperset(of: ["date", "message-id", "mime-version", "reply-to", "x-mailer", "auto-submitted"]))
+        #expect(
+            headers.isSuperset(of: ["date", "message-id", "mime-version", "reply-to", "x-mailer", "auto-submitted"]))
         #expect(mail["line_max"].int ?? 0 <= 998)
         #expect(try await worker.program.terminate() == 0)
     }

@@ -20,6 +20,8 @@ actor Stage {
     private(set) var postgres: LocalPostgres?
     private var simulators: Simulators?
     private var isSwept = false
+    /// Redis keeps its port over restarts: the worlds know it by it.
+    private var redisPort: Int?
     private var worlds = 0
     private let folder = FileManager.default.temporaryDirectory.path + "/martlet-fleet-\(getpid())"
 
@@ -58,11 +60,16 @@ actor Stage {
     }
 
     func startRedis() async throws {
-        if self.redis == nil { self.redis = try await LocalRedis.start(in: self.folder + "/redis") }
+        guard self.redis == nil else { return }
+        let redis = try await LocalRedis.start(in: self.folder + "/redis", port: self.redisPort)
+        self.redisPort = redis.port
+        self.redis = redis
     }
 
     func startPostgres() async throws {
-        if self.postgres == nil { self.postgres = try await LocalPostgres.start(in: self.folder + "/postgres", isDurable: false) }
+        if self.postgres == nil {
+            self.postgres = try await LocalPostgres.start(in: self.folder + "/postgres", isDurable: false)
+        }
     }
 
     func stopRedis() async {
@@ -76,15 +83,16 @@ actor Stage {
     }
 
     /// Kills Redis without a word and starts it again on the same port with the same file.
-    func crashRedis(pause: () async throws -> Void) async throws {
-        guard let redis = self.redis else { return }
-        let info = try runToEnd(["redis-cli", "--no-auth-warning", "-u", redis.url, "INFO", "server"])
+    func crashRedis(in world: World, pause: () async throws -> Void) async throws {
+        let info = try await world.redis(RedisCommand("INFO", "server")).first?.text ?? ""
         let line = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("process_id:") }
-        guard let pid = line.flatMap({ Int32($0.dropFirst(11)) }) else { throw Overdue("Redis does not tell its process") }
+        guard let pid = line.flatMap({ Int32($0.dropFirst(11)) }) else {
+            throw Overdue("Redis does not tell its process")
+        }
         kill(pid, SIGKILL)
-        await redis.stop()
+        await self.stopRedis()
         try await pause()
-        self.redis = try await LocalRedis.start(in: self.folder + "/redis", port: redis.port)
+        try await self.startRedis()
     }
 
     private func sweepLater() throws {

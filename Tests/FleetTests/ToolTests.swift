@@ -1,5 +1,6 @@
 // The commands beside the fleet, and a producer that is not written in Swift.
 import Foundation
+import LocalServers
 import Testing
 
 extension FleetTests {
@@ -26,9 +27,12 @@ extension FleetTests.Tools {
         let text = try String(contentsOfFile: provider, encoding: .utf8)
         try text.replacingOccurrences(of: "final_dot_seconds: 600", with: "final_dot_seconds: -1")
             .write(toFile: provider, atomically: true, encoding: .utf8)
-        let line = text.split(separator: "\n", omittingEmptySubsequences: false).firstIndex { $0.contains("final_dot") } ?? 0
+        let line =
+            text.split(separator: "\n", omittingEmptySubsequences: false).firstIndex { $0.contains("final_dot") } ?? 0
         let judged = try await world.martlet("check")
-        #expect(judged.code != 0 && judged.err.contains("smtp.yaml:\(line + 1): timeouts.final_dot_seconds"), "\(judged.err)")
+        #expect(
+            judged.code != 0 && judged.err.contains("smtp.yaml:\(line + 1): timeouts.final_dot_seconds"),
+            "\(judged.err)")
         let secret = try await world.martlet("check", with: ["TWILIO_AUTH_TOKEN": ""])
         #expect(secret.code != 0 && secret.err.contains("TWILIO_AUTH_TOKEN"), "\(secret.err)")
         let missing = try await world.martlet("check", "--config", "nowhere.yaml")
@@ -50,7 +54,8 @@ extension FleetTests.Tools {
         let world = try await Stage.shared.world()
         let worker = try await world.start("worker")
         let file = world.folder + "/decisions.ndjson"
-        try (Wish.mails("e", 60).map(\.json).joined(separator: "\n") + "\n").write(toFile: file, atomically: true, encoding: .utf8)
+        try (Wish.mails("e", 60).map(\.json).joined(separator: "\n") + "\n").write(
+            toFile: file, atomically: true, encoding: .utf8)
         let slow = try Program(
             [try Place.martlet(), "enqueue", "--rate", "20", "--batch", "5", file], environment: world.environment,
             name: "enqueue", in: world.folder)
@@ -77,10 +82,16 @@ extension FleetTests.Tools {
             let output = try await world.martlet(command, with: none)
             #expect(output.code != 0 && output.err.contains("set MARTLET_REDIS_URL"), "\(command): \(output.err)")
         }
-        let away = try await world.martlet(
-            "status", with: ["MARTLET_DATABASE_URL": "postgresql:///martlet?host=\(world.folder)&user=martlet"])
-        #expect(away.code != 0 && away.err.contains("PostgreSQL"))
-        #expect(!away.err.contains("LedgerError(") && !away.err.contains("Swift."), "Swift instead of words: \(away.err)")
+        let away = [
+            ("PostgreSQL", ["MARTLET_DATABASE_URL": "postgresql:///martlet?host=\(world.folder)&user=martlet"]),
+            ("Redis", ["MARTLET_REDIS_URL": "redis://127.0.0.1:\(try LoopbackPort.free())"]),
+        ]
+        #expect(try await world.martlet("migrate").code == 0)
+        for (name, settings) in away {
+            let output = try await world.martlet("status", with: settings)
+            #expect(output.code != 0 && output.err.contains(name))
+            #expect(!output.err.contains("Error("), "Swift instead of words: \(output.err)")
+        }
     }
 
     @Test func theProducerInPythonNeedsOnlyARedisClient() async throws {
@@ -102,7 +113,8 @@ extension FleetTests.Tools {
         #expect(try await world.simulators.receipts("smtp") == ["py@example.com": 1])
         try await eventually("the wrong one is set aside") { try await !world.rejects().isEmpty }
         let rejects = try await producer("rejects")
-        #expect(rejects.out.contains("user.phone") && rejects.out.contains("/user/phone"), "\(rejects.out)\(rejects.err)")
+        #expect(
+            rejects.out.contains("user.phone") && rejects.out.contains("/user/phone"), "\(rejects.out)\(rejects.err)")
         #expect(rejects.out.contains("1 rejected"))
         #expect(try await producer("shard", "u-py").out.contains("of 16"))
         #expect(try await worker.program.terminate() == 0)

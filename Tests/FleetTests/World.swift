@@ -119,7 +119,8 @@ struct World: Sendable {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let connection = RedisConnection(
-            try RedisEndpoint(url: self.redisURL), group: MultiThreadedEventLoopGroup.singleton, logger: logger, name: "test")
+            try RedisEndpoint(url: self.redisURL), group: MultiThreadedEventLoopGroup.singleton, logger: logger,
+            name: "test")
         let replies: [RedisValue]
         do {
             replies = try await connection.pipeline(commands)
@@ -168,7 +169,9 @@ struct World: Sendable {
     func settles(_ accepted: Int, within limit: Duration = .seconds(60)) async throws {
         var seen = ""
         try await eventually("\(accepted) are settled, but accepted|unsettled is \(seen)", within: limit) {
-            seen = try await self.query("SELECT (SELECT count(*) FROM decisions), (SELECT count(*) FROM unsettled)").first ?? ""
+            seen =
+                try await self.query("SELECT (SELECT count(*) FROM decisions), (SELECT count(*) FROM unsettled)").first
+                ?? ""
             return seen == "\(accepted)|0"
         }
         let status = try await self.martlet("status", "--settle-within", "20")

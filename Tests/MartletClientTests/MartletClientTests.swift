@@ -19,7 +19,8 @@ struct MartletClientTests {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let server = try await LocalRedis.start(in: folder, isDurable: false)
         let connection = RedisConnection(
-            try RedisEndpoint(url: server.url), group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test"),
+            try RedisEndpoint(url: server.url), group: MultiThreadedEventLoopGroup.singleton,
+            logger: Logger(label: "test"),
             name: "test")
         do {
             try await body(server, connection)
@@ -78,7 +79,8 @@ struct MartletClientTests {
         try await self.withRedis { server, connection in
             let client = try MartletClient(redisURL: server.url)
             let receipts = try await client.enqueueUnchecked([Array(Self.decision.utf8), [0xff, 0x00], []])
-            #expect(receipts.map(\.stream) == ["martlet:{7}:decisions", "martlet:{0}:decisions", "martlet:{0}:decisions"])
+            #expect(
+                receipts.map(\.stream) == ["martlet:{7}:decisions", "martlet:{0}:decisions", "martlet:{0}:decisions"])
             await client.shutdown()
         }
     }

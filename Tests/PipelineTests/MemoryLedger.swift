@@ -142,7 +142,9 @@ final class MemoryLedger: DeliveryLedger {
                 if let attempt = closing.attempt { record.lateOutcomes.append(attempt.outcome) }
                 return false
             }
-            if let attempt = closing.attempt, !record.attempts.contains(where: { $0.number == attempt.number }) {
+            // The lease has ended: this holder has closed it before.
+            guard record.lease != nil else { return true }
+            if let attempt = closing.attempt {
                 record.attempts.append(attempt)
                 record.delivery.attempts = max(record.delivery.attempts, attempt.number)
                 if attempt.outcome.verdict == .accepted, case .rest = closing.next { record.delivery.hasSent = true }

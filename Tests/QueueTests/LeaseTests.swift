@@ -1,6 +1,7 @@
 // Reading, taking over, keeping and handing back.
 import DeliveryModel
 import Queue
+import RedisClient
 import Testing
 
 extension QueueTests {

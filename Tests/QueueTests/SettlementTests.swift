@@ -1,6 +1,7 @@
 // What the queue does when it is told what became of an entry, and the schedule.
 import DeliveryModel
 import Queue
+import RedisClient
 import Testing
 
 extension QueueTests {

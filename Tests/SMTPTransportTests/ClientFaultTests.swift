@@ -140,7 +140,7 @@ import Testing
     @Test(arguments: [SMTPFault.Stage.greeting, .ehlo, .mail, .rcpt, .data])
     func aStallBeforeTheDotIsATimeoutAndNotSent(_ stage: SMTPFault.Stage) async throws {
         try await withSimulator({ $0.faults = [.init(.stall, at: stage)] }) { simulator in
-            try await withClient(port: simulator.port, { $0.commandTimeoutMilliseconds = 150 }) { client in
+            try await withClient(port: simulator.port, { $0.commandTimeoutMilliseconds = 2_000 }) { client in
                 let failure = await client.send(to: "b@x.test").first?.notSent
                 #expect(failure?.code == .timeout)
                 #expect(failure?.stage.rawValue == stage.rawValue)
@@ -161,7 +161,7 @@ import Testing
         // Stops reading once DATA was answered: the buffers fill, and the dot never leaves this side.
         let server = try await ScriptedServer(
             ["220 x\r\n", ehloReply(["PIPELINING"]), "250 a\r\n250 b\r\n354 c\r\n"], stopsReading: true)
-        try await withClient(port: server.port, { $0.commandTimeoutMilliseconds = 300 }) { client in
+        try await withClient(port: server.port, { $0.commandTimeoutMilliseconds = 2_000 }) { client in
             let text = String(repeating: String(repeating: "x", count: 70) + "\r\n", count: 300_000)
             let failure = await client.send(to: "b@x.test", text: text).first?.notSent
             #expect(failure?.code == .timeout && failure?.stage == .data)

@@ -18,7 +18,7 @@ import Testing
     /// Targets whose tests are elsewhere, and where.
     private static let testedElsewhere = [
         "Edge": "FleetTests talks to it over HTTP", "martlet": "FleetTests starts it",
-        "LocalServers": "every test against a real server starts one",
+        "Learning": "PipelineTests let it choose", "LocalServers": "every test against a real server starts one",
         "SettingsFile": "ChannelsTests and FleetTests read real files with it",
         "CCurl": "headers only", "CHiredis": "headers only", "CPostgres": "headers only",
     ]
