@@ -105,7 +105,8 @@ let package = Package(
         .target(
             name: "Edge",
             dependencies: [
-                "DeliveryModel", "Telemetry", crypto, httpTypes, hummingbird, hummingbirdTLS, lifecycle, logging, nioCore,
+                "DeliveryModel", "Telemetry", crypto, httpTypes, hummingbird, hummingbirdTLS, lifecycle, logging,
+                nioCore,
                 nioSSL,
             ],
             swiftSettings: strict),
@@ -156,7 +157,7 @@ let package = Package(
         // The whole program as a process; it is built beside the tests.
         .testTarget(
             name: "FleetTests",
-            dependencies: ["DeliveryModel", "LocalServers", "RedisClient", "martlet", logging, nioPosix],
+            dependencies: ["DeliveryModel", "LocalServers", "RedisClient", logging, nioPosix],
             exclude: ["Checks"], swiftSettings: strict),
         .testTarget(
             name: "LedgerTests",

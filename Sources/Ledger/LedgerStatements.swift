@@ -123,7 +123,8 @@ struct LedgerStatements: Sendable {
     }
 
     func close(_ group: [Closing], _ connection: PostgresConnection) throws(PostgresError) -> [Bool] {
-        let rows = try connection.query(Statements.close, Self.closeParameters(group))
+        let rows = try connection.query(
+            Statements.close, Self.closeParameters(group) + [.int4(self.settings.horizonSeconds)])
         var answers: [Hold: Bool] = [:]
         for row in 0..<rows.count {
             answers[Hold(id: try rows[row, 0].text, epoch: try rows[row, 1].int)] = try rows[row, 2].bool

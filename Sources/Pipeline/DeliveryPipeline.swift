@@ -43,7 +43,8 @@ package struct DeliveryPipeline: Sendable {
 
     /// Carries out what `lease` holds, and tells the queue what became of it.
     package func run(_ lease: Lease) async {
-        self.holds.add(lease)
+        // An entry that was taken over from ourselves is in good hands.
+        guard self.holds.add(lease) else { return }
         let settlement = await self.deliver(lease)
         await self.settle(lease, settlement)
         self.holds.remove(lease)
@@ -206,6 +207,8 @@ package struct DeliveryPipeline: Sendable {
         let answer = try await self.patiently { () throws(LedgerError) in try await self.ledger.open(opening) }
         switch answer {
         case .opened:
+            // A ledger that was away may have answered late.
+            try await self.admit(task)
             return attempt
         case .fenced:
             self.meters.fenced()

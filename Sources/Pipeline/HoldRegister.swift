@@ -22,9 +22,12 @@ package final class HoldRegister: Sendable {
         self.state.withLock { $0.held.count }
     }
 
-    func add(_ lease: Lease) {
+    /// Returns false when this entry is already being worked on here.
+    func add(_ lease: Lease) -> Bool {
         self.state.withLock { state in
+            guard state.held[Self.key(lease)] == nil else { return false }
             state.held[Self.key(lease)] = Held(lease: lease, hold: nil, generation: state.generation)
+            return true
         }
     }
 

@@ -84,10 +84,17 @@ package struct Intake: DecisionIntake {
         }
         var results: [PostAnswer] = []
         var work: [ScheduledWork] = []
+        var failure: LedgerError?
         for index in texts.indices {
-            guard let (answer, item) = try answers[index]?.get() else { continue }
-            results.append(answer)
-            if let item { work.append(item) }
+            switch answers[index] {
+            case .success((let answer, let item)):
+                results.append(answer)
+                if let item { work.append(item) }
+            case .failure(let error):
+                failure = error
+            case nil:
+                break
+            }
         }
         do throws(QueueError) {
             try await self.queue.schedule(work)
@@ -95,6 +102,7 @@ package struct Intake: DecisionIntake {
             // Accepted is accepted: recovery finds in the ledger what could not be scheduled now.
             self.logger.notice("accepted decisions could not be scheduled yet", metadata: ["detail": "\(error.detail)"])
         }
+        if let failure { throw failure }
         return results
     }
 

@@ -77,12 +77,16 @@ package struct LeaseKeeper: Service {
 
     private func keep() async {
         let (leases, holds) = self.holds.longHeld()
-        guard !leases.isEmpty else { return }
-        do {
-            try await self.queue.extend(leases)
+        // Each by itself: the one that is away must not let the other one's leases lapse.
+        do throws(LedgerError) {
             if !holds.isEmpty { try await self.ledger.extend(holds) }
         } catch {
-            self.logger.info("leases could not be extended", metadata: ["detail": "\(error)"])
+            self.logger.info("leases in the ledger could not be extended", metadata: ["detail": "\(error.detail)"])
+        }
+        do throws(QueueError) {
+            try await self.queue.extend(leases)
+        } catch {
+            self.logger.info("leases in Redis could not be extended", metadata: ["detail": "\(error.detail)"])
         }
     }
 

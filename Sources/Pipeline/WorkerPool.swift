@@ -36,6 +36,8 @@ package struct WorkerPool: Service {
             await withDiscardingTaskGroup { group in
                 while !Task.isShuttingDownGracefully, !Task.isCancelled {
                     let places = await room.wait(most: Self.batchMax)
+                    // The wait may have been long: nothing new once the end has come.
+                    if Task.isShuttingDownGracefully || Task.isCancelled { break }
                     let leases = await self.lease(upTo: places)
                     self.pipeline.meters.holding(self.pipeline.holds.count + leases.count)
                     room.give(back: places - leases.count)

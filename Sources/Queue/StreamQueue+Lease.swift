@@ -60,12 +60,18 @@ extension StreamQueue {
             }
         }
         let taken = leases
-        self.buffer.withLock { $0 += taken }
-        return taken.count
+        return self.buffer.withLock { buffer in
+            // What waits here has been silent as well, and is ours already.
+            let known = Set(buffer.map { $0.stream + $0.entry })
+            let others = taken.filter { !known.contains($0.stream + $0.entry) }
+            buffer += others
+            return others.count
+        }
     }
 
     package func extend(_ leases: [Lease]) async throws(QueueError) {
-        let entries = Dictionary(grouping: leases, by: \.stream)
+        let waiting = self.buffer.withLock { $0 }
+        let entries = Dictionary(grouping: leases + waiting, by: \.stream)
         let commands = entries.map { stream, leases in
             var command = RedisCommand("XCLAIM", stream, Keys.group, self.settings.consumer, Int64(0))
             for lease in leases { command.append(lease.entry) }

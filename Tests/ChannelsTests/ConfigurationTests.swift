@@ -4,6 +4,7 @@ import CurlTransport
 import DeliveryModel
 import Foundation
 import SMTPTransport
+import SettingsFile
 import Testing
 
 @testable import Channels

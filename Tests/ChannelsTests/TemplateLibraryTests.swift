@@ -2,6 +2,7 @@
 
 import DeliveryModel
 import Foundation
+import SettingsFile
 import Testing
 
 @testable import Channels

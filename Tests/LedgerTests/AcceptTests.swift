@@ -28,7 +28,8 @@ extension LedgerTests {
                 #expect(try await test.ledger.accept(arrival("d-1")) == .known)
                 #expect(try await test.ledger.accept(arrival("d-1", source: "s/other")) == .duplicate(isSameText: true))
                 #expect(
-                    try await test.ledger.accept(arrival("d-1", text: " ", source: "s/other")) == .duplicate(isSameText: false))
+                    try await test.ledger.accept(arrival("d-1", text: " ", source: "s/other"))
+                        == .duplicate(isSameText: false))
                 try await test.expectBalance(accepted: 1, settled: 0, active: 1, waiting: 0)
             }
         }
@@ -95,8 +96,12 @@ extension LedgerTests {
             try await withLedger { test in
                 let delivery = try await test.accepted("ended")
                 _ = try await test.ledger.close(closing(delivery, nil))
-                guard case .finished = try await test.ledger.claim("ended", lease: "w2") else { throw Surprise("ended") }
-                guard case .missing = try await test.ledger.claim("nobody", lease: "w2") else { throw Surprise("nobody") }
+                guard case .finished = try await test.ledger.claim("ended", lease: "w2") else {
+                    throw Surprise("ended")
+                }
+                guard case .missing = try await test.ledger.claim("nobody", lease: "w2") else {
+                    throw Surprise("nobody")
+                }
                 let due = now(3600)
                 _ = try await test.ledger.accept(arrival("later", due: due))
                 guard case .notNow(let until) = try await test.ledger.claim("later", lease: "w2") else {

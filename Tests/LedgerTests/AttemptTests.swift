@@ -103,10 +103,13 @@ extension LedgerTests {
                 let current = try await test.claimed("d-1", lease: "w2")
 
                 #expect(try await !test.ledger.close(closing(old, .taken)))
-                #expect(try await test.text("SELECT kind || ' ' || (detail->>'verdict') FROM events") == "late_outcome accepted")
+                #expect(
+                    try await test.text("SELECT kind || ' ' || (detail->>'verdict') FROM events")
+                        == "late_outcome accepted")
                 try await test.expectBalance(accepted: 1, settled: 0, active: 1, waiting: 0)
                 let unknown = Outcome(.unknown, reason: "crash.attempt_open")
-                #expect(try await test.ledger.close(closing(current, unknown, next: .settle(.unknown, reason: "crash"))))
+                #expect(
+                    try await test.ledger.close(closing(current, unknown, next: .settle(.unknown, reason: "crash"))))
                 try await test.expectBalance(accepted: 1, settled: 1, active: 0, waiting: 0)
             }
         }
@@ -144,7 +147,7 @@ extension LedgerTests {
                 let answer = try? await test.ledger.close(close)
                 let events = try await test.count("SELECT count(*) FROM events WHERE kind = 'rest'")
 
-                withKnownIssue("a repeat finds the same epoch and writes everything again (close.sql, kept)") {
+                do {
                     #expect(answer == true)
                     #expect(events == 1)
                 }
@@ -174,7 +177,9 @@ extension LedgerTests {
                 #expect(
                     try await test.ledger.close(
                         closing(delivery, nil, next: .rest(until: until, step: 0, reason: "smtp.4.7.0"))))
-                guard case .notNow(let time) = try await test.ledger.claim("d-1", lease: "w2") else { throw Surprise("due") }
+                guard case .notNow(let time) = try await test.ledger.claim("d-1", lease: "w2") else {
+                    throw Surprise("due")
+                }
                 #expect(time >= until)
             }
         }
@@ -204,8 +209,9 @@ extension LedgerTests {
             try await withLedger { test in
                 let delivery = try await test.accepted("d-1")
                 #expect(try await test.ledger.cancel("d-1", reason: "by.hand") == .cancelled(state: "cancelled"))
-                let answer = try await test.ledger.close(closing(delivery, nil, next: .settle(.refused, reason: "late")))
-                withKnownIssue("the cancellation is taken for an earlier call of this holder (close.sql, cancel.sql)") {
+                let answer = try await test.ledger.close(
+                    closing(delivery, nil, next: .settle(.refused, reason: "late")))
+                do {
                     #expect(!answer)
                 }
                 #expect(try await test.text("SELECT state FROM settlements") == "cancelled")

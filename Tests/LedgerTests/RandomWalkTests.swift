@@ -58,7 +58,9 @@ extension LedgerTests {
             }
         }
 
-        private static func carryOut(_ delivery: Delivery, _ test: TestLedger, _ draws: inout SeededGenerator) async throws {
+        private static func carryOut(_ delivery: Delivery, _ test: TestLedger, _ draws: inout SeededGenerator)
+            async throws
+        {
             let number = delivery.openAttempt?.number ?? delivery.attempts + 1
             if delivery.openAttempt == nil {
                 guard try await test.ledger.open(opening(delivery, number: number)) == .opened else { return }
@@ -81,7 +83,8 @@ extension LedgerTests {
             let balance = try await test.ledger.balance()
             #expect(balance.imbalance == 0, "seed \(seed)")
             let counts = [
-                try await test.count("SELECT count(*) FROM decisions"), try await test.count("SELECT count(*) FROM settlements"),
+                try await test.count("SELECT count(*) FROM decisions"),
+                try await test.count("SELECT count(*) FROM settlements"),
                 try await test.count("SELECT count(*) FROM unsettled"),
             ]
             #expect(counts == [balance.accepted, balance.settled, balance.inFlight], "seed \(seed)")

@@ -14,9 +14,22 @@ enum LedgerTests {}
 
 enum TestServer {
     private static let root = FileManager.default.temporaryDirectory.path(percentEncoded: false)
-    private static let server = Task { try await LocalPostgres.start(in: Self.folder("shared"), isDurable: false) }
+    private static let prefix = "martlet-ledger-"
+    private static let server = Task {
+        Self.removeLeftovers()
+        return try await LocalPostgres.start(in: Self.folder("shared"), isDurable: false)
+    }
 
-    static func folder(_ name: String) -> String { "\(Self.root)/martlet-ledger-\(getpid())-\(name)" }
+    static func folder(_ name: String) -> String { "\(Self.root)/\(Self.prefix)\(getpid())-\(name)" }
+
+    /// A server ends with its process, after any code of ours: its folder is for the next run to remove.
+    private static func removeLeftovers() {
+        let files = FileManager.default
+        for name in (try? files.contentsOfDirectory(atPath: Self.root)) ?? [] where name.hasPrefix(Self.prefix) {
+            let process = name.dropFirst(Self.prefix.count).prefix { $0.isNumber }
+            if !files.fileExists(atPath: "/proc/\(process)") { try? files.removeItem(atPath: "\(Self.root)/\(name)") }
+        }
+    }
 
     static func url() async throws -> String { try await Self.server.value.url }
 

@@ -40,7 +40,7 @@ extension LedgerTests {
                 let next = NextMove.rest(until: now(300), step: 0, reason: "smtp.4.7.0")
                 #expect(try await test.ledger.close(closing(delivery, nil, next: next)))
                 let late = try await test.count("SELECT extract(epoch FROM look_at - due_at)::int8 FROM unsettled")
-                withKnownIssue("close.sql has ten minutes for the horizon, whatever the settings say") {
+                do {
                     #expect(late <= 0)
                 }
             }
@@ -70,7 +70,9 @@ extension LedgerTests {
                     #expect(try await test.ledger.cancel(id, reason: "by.hand") == .cancelled(state: "cancelled"))
                 }
                 #expect(try await test.ledger.open(opening(held)) == .fenced)
-                guard case .finished = try await test.ledger.claim("resting", lease: "w") else { throw Surprise("claim") }
+                guard case .finished = try await test.ledger.claim("resting", lease: "w") else {
+                    throw Surprise("claim")
+                }
                 try await test.expectBalance(accepted: 2, settled: 2, active: 0, waiting: 0)
                 #expect(try await test.ledger.cancel("held", reason: "again") == .finished(state: "cancelled"))
                 #expect(try await test.ledger.cancel("nobody", reason: "by.hand") == .missing)
@@ -171,7 +173,9 @@ extension LedgerTests {
             await server.stop()
 
             for _ in 0..<3 {
-                let error = await #expect(throws: LedgerError.self) { _ = try await test.ledger.open(opening(delivery)) }
+                let error = await #expect(throws: LedgerError.self) {
+                    _ = try await test.ledger.open(opening(delivery))
+                }
                 #expect(error?.code == .unavailable)
             }
 

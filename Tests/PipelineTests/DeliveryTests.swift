@@ -105,9 +105,11 @@ struct DeliveryTests {
 
     @Test func isNotSentWhenItExpiresWhileWaitingForAPlace() async throws {
         let gate = Latch()
-        let email = ScriptedProvider(.email, clock: self.clock, concurrency: 1, onSend: { request in
-            if request.decision.id == "first" { await gate.wait() }
-        })
+        let email = ScriptedProvider(
+            .email, clock: self.clock, concurrency: 1,
+            onSend: { request in
+                if request.decision.id == "first" { await gate.wait() }
+            })
         let fleet = TestFleet([email], clock: self.clock)
         fleet.append(decision("first", user: "u-1"))
         fleet.append(decision("second", user: "u-2", expiresAt: VirtualClock.start + .seconds(60)))

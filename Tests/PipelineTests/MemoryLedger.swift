@@ -93,7 +93,8 @@ final class MemoryLedger: DeliveryLedger {
                 return known.source == arrival.source ? .known : .duplicate(isSameText: known.body == arrival.body)
             }
             let delivery = Delivery(
-                id: id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1, acceptedAt: now, dueAt: arrival.dueAt)
+                id: id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1, acceptedAt: now, dueAt: arrival.dueAt
+            )
             state.records[id] = Record(
                 body: arrival.body, source: arrival.source, delivery: delivery, lease: arrival.lease,
                 leaseUntil: arrival.lease == nil ? nil : now.advanced(by: Self.lease))
@@ -158,7 +159,8 @@ final class MemoryLedger: DeliveryLedger {
                 record.settlements.append(closing)
             case .rest(let until, let step, _):
                 let isSameStep = step == record.delivery.step
-                record.delivery.stepAttempts = isSameStep ? record.delivery.stepAttempts + (closing.attempt == nil ? 0 : 1) : 0
+                record.delivery.stepAttempts =
+                    isSameStep ? record.delivery.stepAttempts + (closing.attempt == nil ? 0 : 1) : 0
                 record.delivery.dueAt = until
                 record.delivery.step = step
                 record.rests.append(closing.next)

@@ -169,7 +169,8 @@ final class MemoryQueue: DecisionQueue {
         state.entries.append(
             Entry(
                 lease: Lease(
-                    shard: shard, stream: stream, entry: entry, content: content, source: origin ?? "\(stream)/\(entry)",
+                    shard: shard, stream: stream, entry: entry, content: content,
+                    source: origin ?? "\(stream)/\(entry)",
                     appendedAt: now)))
     }
 }

@@ -14,8 +14,10 @@ struct RetryPolicyTests {
             let longest = Int64.random(in: base...86_400_000, using: &draws)
             let policy = RetryPolicy(base: Milliseconds(base), longest: Milliseconds(longest))
             let attempt = Int.random(in: 1...200, using: &draws)
-            let asked = Bool.random(using: &draws) ? Milliseconds(Int64.random(in: -5...200_000_000, using: &draws)) : nil
-            let wait = policy.backoff(attempt: attempt, askedFor: asked, jitter: Double.random(in: 0..<1, using: &draws))
+            let asked =
+                Bool.random(using: &draws) ? Milliseconds(Int64.random(in: -5...200_000_000, using: &draws)) : nil
+            let wait = policy.backoff(
+                attempt: attempt, askedFor: asked, jitter: Double.random(in: 0..<1, using: &draws))
             let least = min(max(asked?.count ?? 0, 0), 86_400_000)
             #expect(wait.count >= least, "seed \(seed)")
             #expect(wait.count <= least + longest, "seed \(seed)")
@@ -48,7 +50,8 @@ struct DueTimeTests {
         DueTime.of(decision, now: Timestamp(milliseconds: now * 1000))
     }
 
-    private func local(_ hour: Int, _ minute: Int, zone: String? = "Europe/Warsaw", notBefore: Int64? = nil) -> Decision {
+    private func local(_ hour: Int, _ minute: Int, zone: String? = "Europe/Warsaw", notBefore: Int64? = nil) -> Decision
+    {
         decision(
             notBefore: notBefore.map { Timestamp(milliseconds: $0 * 1000) },
             timing: .local(minuteOfDay: hour * 60 + minute), timezone: zone)
@@ -63,9 +66,10 @@ struct DueTimeTests {
     }
 
     // 2026-03-01T00:00:00Z is 01:00 in Warsaw.
-    @Test(arguments: [
-        (9, 0, 1_772_352_000), (0, 30, 1_772_407_800), (1, 0, 1_772_323_200),
-    ] as [(Int, Int, Int64)])
+    @Test(
+        arguments: [
+            (9, 0, 1_772_352_000), (0, 30, 1_772_407_800), (1, 0, 1_772_323_200),
+        ] as [(Int, Int, Int64)])
     func isTheNextTimeThatTheClockOnTheWallShowsIt(_ hour: Int, _ minute: Int, _ expected: Int64) {
         let answer = self.due(self.local(hour, minute), now: 1_772_323_200)
         #expect(answer.dueAt == Timestamp(milliseconds: expected * 1000))

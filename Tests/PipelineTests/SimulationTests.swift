@@ -81,7 +81,8 @@ struct SimulationTests {
         let wait = Int64.random(in: -600...600, using: &draws)
         let life = Int64.random(in: -1200...1200, using: &draws)
         return PipelineTests.decision(
-            "d-\(number)", user: "u-\(number)", class: Bool.random(using: &draws) ? .marketing : .transactional, plan: plan,
+            "d-\(number)", user: "u-\(number)", class: Bool.random(using: &draws) ? .marketing : .transactional,
+            plan: plan,
             notBefore: wait > 0 ? VirtualClock.start + .seconds(wait) : nil,
             expiresAt: life > 0 ? VirtualClock.start + .seconds(max(wait, 0) + life) : nil)
     }

@@ -26,7 +26,8 @@ struct TestFleet {
             ledger: self.ledger, queue: self.queue, clock: clock, shards: Self.shards, meters: Self.meters,
             logger: Self.silent)
         self.pipeline = DeliveryPipeline(
-            ledger: self.ledger, queue: self.queue, providers: ProviderPool(providers), intake: self.intake, retry: retry,
+            ledger: self.ledger, queue: self.queue, providers: ProviderPool(providers), intake: self.intake,
+            retry: retry,
             clock: clock, worker: "w1", addressKey: { Array($0.utf8) }, holds: self.holds, meters: Self.meters,
             logger: Self.silent)
     }

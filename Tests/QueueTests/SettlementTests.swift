@@ -97,7 +97,9 @@ extension QueueTests {
                     Rejection(code: "field.unknown", pointer: "/planet", detail: "Take it out."),
                     Rejection(code: "field.missing", pointer: "/plan", detail: "Say \"what\" is to be done."),
                 ]
-                for _ in 0..<3 { try await worker.settle(lease, .reject(reasons, original: Array("{bad".utf8), id: "d-1")) }
+                for _ in 0..<3 {
+                    try await worker.settle(lease, .reject(reasons, original: Array("{bad".utf8), id: "d-1"))
+                }
 
                 let rejects = try await bench.fields(Keys.rejects(1))
                 try #require(rejects.count == 1)
@@ -127,7 +129,8 @@ extension QueueTests {
                 let worker = try bench.worker()
                 for number in 0..<1001 {
                     try await bench.run(
-                        "XADD", Keys.rejects(0), "*", "code", "json.syntax", "id", "d-\(number)", "entry", "s/\(number)-0",
+                        "XADD", Keys.rejects(0), "*", "code", "json.syntax", "id", "d-\(number)", "entry",
+                        "s/\(number)-0",
                         "decision", "x")
                 }
                 #expect(try await worker.rejectionCounts() == ["json.syntax": 1001])

@@ -14,8 +14,19 @@ enum QueueTests {}
 
 enum TestRedis {
     private static let root = FileManager.default.temporaryDirectory.path(percentEncoded: false)
+    private static let prefix = "martlet-queue-"
     private static let server = Task {
-        try await LocalRedis.start(in: "\(Self.root)/queue-redis-\(getpid())", isDurable: false)
+        Self.removeLeftovers()
+        return try await LocalRedis.start(in: "\(Self.root)/\(Self.prefix)\(getpid())", isDurable: false)
+    }
+
+    /// A server ends with its process, after any code of ours: its folder is for the next run to remove.
+    private static func removeLeftovers() {
+        let files = FileManager.default
+        for name in (try? files.contentsOfDirectory(atPath: Self.root)) ?? [] where name.hasPrefix(Self.prefix) {
+            let process = name.dropFirst(Self.prefix.count).prefix { $0.isNumber }
+            if !files.fileExists(atPath: "/proc/\(process)") { try? files.removeItem(atPath: "\(Self.root)/\(name)") }
+        }
     }
 
     static func url() async throws -> String { try await Self.server.value.url }

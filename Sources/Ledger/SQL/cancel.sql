@@ -6,7 +6,8 @@ WITH gone AS (
     RETURNING id, epoch, step, attempts, CASE WHEN has_sent THEN 'sent' ELSE 'cancelled' END AS state
 ), ended AS (
     INSERT INTO settlements (id, epoch, state, reason, step, attempts, settled_at)
-    SELECT id, epoch, state, $2::text, step, attempts, now() FROM gone
+    -- A new epoch: whoever still holds the delivery must not take this settlement for its own.
+    SELECT id, epoch + 1, state, $2::text, step, attempts, now() FROM gone
 ), counted AS (
     INSERT INTO tallies (slot, state, n) SELECT pg_backend_pid() % 64, state, 1 FROM gone
     ON CONFLICT (slot, state) DO UPDATE SET n = tallies.n + excluded.n

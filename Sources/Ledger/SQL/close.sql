@@ -4,7 +4,7 @@
 --      $12 detail, $13 provider's message id, $14 address is dead
 --      (null where no attempt was made; a detail without a number says why);
 --      $15 terminal state or null, $16 reason of what follows, $17 rest until, $18 rest at step;
---      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays).
+--      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays); $24 horizon seconds.
 -- Out: one row for each id and epoch: whether it was recorded, now or by an earlier call with the same epoch.
 WITH input AS (
     SELECT * FROM unnest($1::text[], $2::int4[], $3::int4[], $4::int4[], $5::text[], $6::text[], $7::bytea[],
@@ -15,12 +15,13 @@ WITH input AS (
              message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at)
 ), gone AS (
     DELETE FROM unsettled u USING input i
-    WHERE u.id = i.id AND u.epoch = i.epoch AND i.state IS NOT NULL
+    WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NOT NULL
     RETURNING u.id, u.epoch, u.attempts
 ), kept AS (
     UPDATE unsettled u
     SET due_at = i.rest_until,
-        look_at = CASE WHEN i.rest_until > now() + interval '10 minutes' THEN i.rest_until - interval '10 minutes'
+        look_at = CASE WHEN i.rest_until > now() + make_interval(secs => $24::int4)
+                       THEN i.rest_until - make_interval(secs => $24::int4)
                        ELSE greatest(i.rest_until, now()) + interval '1 minute' END,
         lease = NULL, lease_until = NULL, open_number = NULL, open_channel = NULL, open_provider = NULL,
         opened_at = NULL,
@@ -29,7 +30,7 @@ WITH input AS (
         attempts = greatest(u.attempts, i.number), has_sent = u.has_sent OR coalesce(i.verdict = 'accepted', false),
         step = i.rest_step
     FROM input i
-    WHERE u.id = i.id AND u.epoch = i.epoch AND i.state IS NULL
+    WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NULL
     RETURNING u.id, u.epoch
 ), held AS (
     SELECT id, epoch FROM gone UNION ALL SELECT id, epoch FROM kept
@@ -66,7 +67,8 @@ WITH input AS (
     FROM input i LEFT JOIN held h USING (id, epoch)
     LEFT JOIN settlements s ON s.id = i.id AND s.epoch = i.epoch
     LEFT JOIN attempts a ON a.decision = i.id AND a.number = i.number AND a.epoch = i.epoch
-    WHERE h.id IS NULL AND (s.id IS NOT NULL OR a.number IS NOT NULL)
+    LEFT JOIN unsettled u ON u.id = i.id AND u.epoch = i.epoch AND u.lease IS NULL
+    WHERE h.id IS NULL AND (s.id IS NOT NULL OR a.number IS NOT NULL OR u.id IS NOT NULL)
 ), late AS (
     INSERT INTO events (decision, at, kind, detail)
     SELECT i.id, i.at, 'late_outcome',

@@ -11,7 +11,7 @@ WITH input AS (
     UPDATE unsettled u
     SET open_number = i.number, open_channel = i.channel, open_provider = i.provider, opened_at = i.at
     FROM input i
-    WHERE u.id = i.id AND u.epoch = i.epoch AND i.suppression IS NULL
+    WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.suppression IS NULL
       AND (u.open_number IS NULL OR u.open_number = i.number)
     RETURNING u.id, u.epoch
 )

@@ -1,3 +1,4 @@
+import DeliveryModel
 import Foundation
 import Logging
 import Pipeline
@@ -20,9 +21,18 @@ func withConnections(
         try await body(connections, settings, logger)
     } catch {
         await connections.close()
-        throw error
+        throw inWords(error)
     }
     await connections.close()
+}
+
+/// A sentence for a person instead of a value for a program.
+private func inWords(_ error: any Error) -> any Error {
+    switch error {
+    case let error as LedgerError: CommandError("PostgreSQL could not be asked: \(error.detail)")
+    case let error as QueueError: CommandError("Redis could not be asked: \(error.detail)")
+    default: error
+    }
 }
 
 /// Whether a person looks at standard error.
