@@ -48,15 +48,33 @@ package final class LocalPostgres: Sendable {
         var command = asOwner + [postgres, "-D", data, "-k", socketFolder, "-c", "listen_addresses="]
         for setting in Self.settings(isDurable: isDurable) { command += ["-c", setting] }
         let log = folder + ".log"
-        let child = try ChildProcess(command, stopSignal: "INT", log: log)
         let probe = ["-h", socketFolder, "-U", "martlet", "-d", "postgres", "-qAtX", "-c"]
-        try await waitUntil(within: .seconds(60), "PostgreSQL did not come up; see \(log)", while: child) {
+        let child = try await Self.startPatiently(command, log: log) {
             (try? runToEnd([psql] + probe + ["select 1"])) != nil
         }
         let known = try runToEnd([psql] + probe + ["select 1 from pg_database where datname = 'martlet'"])
         if known.isEmpty { try runToEnd([psql] + probe + ["create database martlet"]) }
         return LocalPostgres(
             url: "postgresql:///martlet?host=\(socketFolder)&user=martlet", socketFolder: socketFolder, child: child)
+    }
+
+    /// Starts the server, again where it ends at once: a predecessor that is about to end holds the folder's lock.
+    private static func startPatiently(
+        _ command: [String], log: String, isReady: () -> Bool
+    ) async throws -> ChildProcess {
+        let complaint = "PostgreSQL did not come up; see \(log)"
+        var tries = 0
+        while true {
+            let child = try ChildProcess(command, stopSignal: "INT", log: log)
+            do {
+                try await waitUntil(within: .seconds(60), complaint, while: child, isReady: isReady)
+                return child
+            } catch let error as LocalServerError {
+                tries += 1
+                guard !child.isRunning, tries < 10 else { throw error }
+                try await Task.sleep(for: .milliseconds(500))
+            }
+        }
     }
 
     private init(url: String, socketFolder: String, child: ChildProcess) {
