@@ -56,15 +56,20 @@ package struct DeliveryPipeline: Sendable {
             let work = try await self.claim(lease)
             let task = try await self.plan(work)
             try await self.admit(task)
-            let place = try await self.pace(task)
-            defer { place.leave() }
-            let message = try await self.compose(task, for: place.provider)
-            let attempt = try await self.open(task, message, at: place.provider)
-            let outcome = await self.send(message, attempt, of: task)
+            let (attempt, outcome) = try await self.attempt(task)
             return try await self.close(attempt, outcome, of: task)
         } catch {
             return error.settlement
         }
+    }
+
+    /// What happens while a place at a provider is taken. Closing does not need one: the next message may go.
+    private func attempt(_ task: SendTask) async throws(Settled) -> (OpenedAttempt, Outcome) {
+        let place = try await self.pace(task)
+        defer { place.leave() }
+        let message = try await self.compose(task, for: place.provider)
+        let attempt = try await self.open(task, message, at: place.provider)
+        return (attempt, await self.send(message, attempt, of: task))
     }
 
     // MARK: The steps, in order
