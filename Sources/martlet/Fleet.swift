@@ -194,8 +194,20 @@ struct ChannelSet: Sendable {
         self.mail = mail.withLock { $0 }
     }
 
+    /// Closes the connections; one that is still waited on gets a moment, and is then cut.
     func close() async {
-        for client in self.mail { await client.shutdown() }
-        await self.http.shutdown()
+        await withTaskGroup { group in
+            group.addTask {
+                for client in self.mail { await client.shutdown() }
+                await self.http.shutdown()
+                return true
+            }
+            group.addTask {
+                try? await Task.sleep(for: .seconds(2))
+                return false
+            }
+            _ = await group.next()
+            group.cancelAll()
+        }
     }
 }
