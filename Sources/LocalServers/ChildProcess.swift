@@ -90,6 +90,15 @@ package final class ChildProcess: Sendable {
         if !self.end.isReleased.exchange(true, ordering: .acquiringAndReleasing) { close(self.lifeline) }
     }
 
+    /// Whatever this process has open is not the server's: PostgreSQL refuses to start when it finds most of its
+    /// descriptors taken, and a socket that a server held by accident would outlive its owner.
+    private static func keepDescriptorsToOurselves() {
+        let open = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        for descriptor in open.compactMap({ Int32($0) }) where descriptor > 2 {
+            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        }
+    }
+
     private static func spawn(_ arguments: [String], input: Int32, output: Int32) -> Int32? {
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
@@ -97,6 +106,7 @@ package final class ChildProcess: Sendable {
         unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
         unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
         unsafe posix_spawn_file_actions_adddup2(&actions, output, 2)
+        self.keepDescriptorsToOurselves()
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
         defer { unsafe posix_spawnattr_destroy(&attributes) }

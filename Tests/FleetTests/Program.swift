@@ -111,11 +111,17 @@ final class Program: Sendable {
         process.arguments = ["timeout", "-k", "5", "120"] + command
         process.environment = Self.environment(environment)
         if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
-        process.standardInput = try FileHandle(forReadingFrom: names[0])
-        process.standardOutput = try FileHandle(forWritingTo: names[1])
-        process.standardError = try FileHandle(forWritingTo: names[2])
+        let handles = [
+            try FileHandle(forReadingFrom: names[0]), try FileHandle(forWritingTo: names[1]),
+            try FileHandle(forWritingTo: names[2]),
+        ]
+        process.standardInput = handles[0]
+        process.standardOutput = handles[1]
+        process.standardError = handles[2]
         unblockSignals()
         try process.run()
+        // Foundation keeps them, and with them every later child would have fewer descriptors.
+        for handle in handles { try handle.close() }
         try await eventually("\(command.first ?? "") has ended", within: .seconds(130)) { !process.isRunning }
         let texts = try names.dropFirst().map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }
         return Output(code: process.terminationStatus, out: texts[0], err: texts[1])
