@@ -118,7 +118,7 @@ let package = Package(
                 "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
                 "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMTPTransport", "Simulators", "Telemetry",
-                "ThreadBridge", arguments, crypto, lifecycle, logging, metrics, nioPosix, unixSignals,
+                "ThreadBridge", arguments, crypto, deque, lifecycle, logging, metrics, nioPosix, unixSignals,
             ],
             swiftSettings: strict),
         .target(

@@ -17,23 +17,27 @@ struct LedgerStatements: Sendable {
                 .textArray(arrivals) { $0.source }, .bytesArray(arrivals) { $0.body },
                 .timestamptzArray(arrivals) { $0.dueAt.milliseconds }, .textArray(arrivals) { $0.lease },
                 .int4(self.settings.leaseSeconds), .int4(self.settings.horizonSeconds),
+                .textArray(arrivals) { $0.opening?.channel.rawValue }, .textArray(arrivals) { $0.opening?.provider },
+                .bytesArray(arrivals) { $0.opening?.addressKey },
+                .timestamptzArray(arrivals) { $0.opening?.at.milliseconds },
             ])
-        var acceptedAt: [String: Timestamp] = [:]
+        var fresh: [String: (acceptedAt: Timestamp, suppression: String?)] = [:]
         for row in 0..<rows.count {
-            acceptedAt[try rows[row, 0].text] = Timestamp(milliseconds: try rows[row, 1].milliseconds)
+            fresh[try rows[row, 0].text] = (
+                Timestamp(milliseconds: try rows[row, 1].milliseconds), try rows[row, 2].orNil?.text
+            )
         }
         var answers = [Acceptance?](repeating: nil, count: group.count)
         var unresolved = later
         for index in first {
             let arrival = group[index]
-            guard let time = acceptedAt[arrival.decision.id] else {
+            guard let new = fresh[arrival.decision.id] else {
                 unresolved.append(index)
                 continue
             }
-            answers[index] = .accepted(
-                Delivery(
-                    id: arrival.decision.id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1,
-                    acceptedAt: time, dueAt: arrival.dueAt))
+            var opened: OpeningAnswer?
+            if arrival.opening != nil { opened = new.suppression.map { .suppressed(reason: $0) } ?? .opened }
+            answers[index] = .accepted(Self.delivery(arrival, acceptedAt: new.acceptedAt), opened)
         }
         if !unresolved.isEmpty {
             for (index, answer) in try self.lookUp(unresolved.map { ($0, group[$0]) }, connection) {
@@ -49,16 +53,36 @@ struct LedgerStatements: Sendable {
     ) throws(PostgresError) -> [(Int, Acceptance)] {
         let rows = try connection.query(
             Statements.known,
-            [.textArray(arrivals) { $0.arrival.decision.id }, .bytesArray(arrivals) { $0.arrival.body }])
+            [
+                .textArray(arrivals) { $0.arrival.decision.id }, .bytesArray(arrivals) { $0.arrival.body },
+                .textArray(arrivals) { $0.arrival.lease },
+            ])
         var answers: [(Int, Acceptance)] = []
         for row in 0..<rows.count {
             let position = try rows[row, 0].int - 1
             guard arrivals.indices.contains(position) else { continue }
             let (index, arrival) = arrivals[position]
-            let isSameArrival = try rows[row, 1].text == arrival.source
-            answers.append((index, isSameArrival ? .known : .duplicate(isSameText: try rows[row, 2].bool)))
+            guard try rows[row, 1].text == arrival.source else {
+                answers.append((index, .duplicate(isSameText: try rows[row, 2].bool)))
+                continue
+            }
+            guard try rows[row, 3].bool else {
+                answers.append((index, .known))
+                continue
+            }
+            // Our own acceptance, whose answer was lost.
+            let acceptedAt = Timestamp(milliseconds: try rows[row, 4].milliseconds)
+            let isOpen = try rows[row, 5].bool
+            let opened: OpeningAnswer? = arrival.opening != nil && isOpen ? .opened : nil
+            answers.append((index, .accepted(Self.delivery(arrival, acceptedAt: acceptedAt), opened)))
         }
         return answers
+    }
+
+    private static func delivery(_ arrival: Arrival, acceptedAt: Timestamp) -> Delivery {
+        Delivery(
+            id: arrival.decision.id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1, acceptedAt: acceptedAt,
+            dueAt: arrival.dueAt)
     }
 
     func claim(_ group: [ClaimRequest], _ connection: PostgresConnection) throws(PostgresError) -> [ClaimAnswer] {

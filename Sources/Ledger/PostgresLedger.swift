@@ -35,9 +35,10 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
 
     /// - Parameters:
     ///   - pool: At least four connections, so that each kind of commit may go on beside the others.
+    ///   - executors: Where groups are put together and answered; empty for the system's pool.
     ///   - observe: Told of each commit: its kind, how long it took, and how many deliveries it was for.
     package init(
-        settings: Settings, pool: PostgresPool, logger: Logger,
+        settings: Settings, pool: PostgresPool, logger: Logger, executors: [any TaskExecutor] = [],
         observe: @escaping @Sendable (_ operation: String, _ took: Duration, _ rows: Int) -> Void = { _, _, _ in }
     ) {
         self.settings = settings
@@ -46,11 +47,13 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
         let statements = LedgerStatements(settings: settings)
         let short = LedgerError(.broken, "a call was left without an answer")
         func commits<Item: Sendable, Answer: Sendable>(
-            _ operation: String,
+            _ operation: String, _ number: Int,
             _ body: @escaping @Sendable ([Item], PostgresConnection) throws(PostgresError) -> [Answer]
         ) -> GroupCommit<Item, Answer, LedgerError> {
             GroupCommit(
-                groupMax: settings.groupMax, shortAnswer: short, isOneItemsFault: { $0.code == .broken }
+                groupMax: settings.groupMax, linger: .milliseconds(8),
+                executor: executors.isEmpty ? nil : executors[number % executors.count], shortAnswer: short,
+                isOneItemsFault: { $0.code == .broken }
             ) { (group: [Item]) throws(LedgerError) in
                 let start = ContinuousClock.now
                 let answers = try await pool.ledgerRun { connection throws(PostgresError) in try body(group, connection)
@@ -59,10 +62,10 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
                 return answers
             }
         }
-        self.accepts = commits("accept", statements.accept)
-        self.claims = commits("claim", statements.claim)
-        self.opens = commits("open", statements.open)
-        self.closes = commits("close", statements.close)
+        self.accepts = commits("accept", 0, statements.accept)
+        self.claims = commits("claim", 1, statements.claim)
+        self.opens = commits("open", 0, statements.open)
+        self.closes = commits("close", 1, statements.close)
     }
 
     /// What every connection of the pool should set.

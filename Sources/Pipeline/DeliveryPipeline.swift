@@ -4,11 +4,15 @@
 /// groups. A step that ends the line early throws ``Settled``. Killed anywhere, the line starts again from what
 /// the ledger holds: before `open` nothing has left; between `open` and `close` the attempt is found open by the
 /// next claim, and what that means is decided there; after `close` only the acknowledgement is missing.
+///
+/// A new decision that goes out at once is accepted in the commit that opens its first attempt; until then it is
+/// the stream's, pending under our lease. One that ends or rests before that is accepted first.
 package import DeliveryModel
 import Learning
 package import Logging
+import Synchronization
 
-package struct DeliveryPipeline: Sendable {
+package final class DeliveryPipeline: Sendable {
     let ledger: any DeliveryLedger
     let queue: any DecisionQueue
     let providers: ProviderPool
@@ -22,6 +26,7 @@ package struct DeliveryPipeline: Sendable {
     let holds: HoldRegister
     let meters: FleetMeters
     let logger: Logger
+    private let runs = Atomic<UInt64>(0)
 
     package init(
         ledger: any DeliveryLedger, queue: any DecisionQueue, providers: ProviderPool, intake: Intake,
@@ -53,14 +58,30 @@ package struct DeliveryPipeline: Sendable {
     /// The whole story, top to bottom.
     private func deliver(_ lease: Lease) async -> Settlement {
         do throws(Settled) {
-            let work = try await self.claim(lease)
-            let task = try await self.plan(work)
-            try await self.admit(task)
-            let (attempt, outcome) = try await self.attempt(task)
-            return try await self.close(attempt, outcome, of: task)
+            return try await self.carryOut(try await self.claim(lease))
         } catch {
-            return error.settlement
+            switch error {
+            case .told(let settlement): return settlement
+            // Whoever accepted it has died: it is taken up like any other delivery.
+            case .knownBefore(let id): return await self.deliver(known: id, lease)
+            }
         }
+    }
+
+    private func deliver(known id: String, _ lease: Lease) async -> Settlement {
+        do throws(Settled) {
+            return try await self.carryOut(try await self.resume(id, lease))
+        } catch {
+            guard case .told(let settlement) = error else { return .acknowledge }
+            return settlement
+        }
+    }
+
+    private func carryOut(_ work: Work) async throws(Settled) -> Settlement {
+        let task = try await self.plan(work)
+        try await self.admit(task)
+        let (attempt, outcome) = try await self.attempt(task)
+        return try await self.close(attempt, outcome, of: task)
     }
 
     /// What happens while a place at a provider is taken. Closing does not need one: the next message may go.
@@ -69,50 +90,61 @@ package struct DeliveryPipeline: Sendable {
         defer { place.leave() }
         let message = try await self.compose(task, for: place.provider)
         let attempt = try await self.open(task, message, at: place.provider)
-        return (attempt, await self.send(message, attempt, of: task))
+        return (attempt, await message.send())
     }
 
     // MARK: The steps, in order
 
-    /// Makes the leased entry a delivery of ours, or learns that there is nothing to do.
+    /// Makes the leased entry work of ours, or learns that there is nothing to do.
     private func claim(_ lease: Lease) async throws(Settled) -> Work {
-        let work: Work
         switch lease.content {
         case .malformed(let fields):
             throw Settled(.reject([Self.malformed(fields)], original: [], id: nil))
-        case .decision(let body):
-            work = try await self.accept(body, lease)
         case .delivery(let id):
-            work = try await self.resume(id, lease)
+            return try await self.resume(id, lease)
+        case .decision(let body):
+            switch self.intake.examine(body, from: lease, leaseName: self.newLeaseName()) {
+            case .rejected(let rejections, let id):
+                throw Settled(.reject(rejections, original: body, id: id))
+            case .elsewhere(let shard):
+                throw Settled(.forward(shard: shard, body: body))
+            case .arrival(let arrival):
+                self.holds.name(arrival.decision.id, lease)
+                let work = self.work(arrival, lease)
+                guard arrival.lease == nil else { return work }
+                let delivery = try await self.accept(work, nil).delivery
+                throw Settled(.snooze(id: delivery.id, shard: delivery.shard, until: delivery.dueAt))
+            }
         }
-        self.holds.hold(Hold(id: work.delivery.id, epoch: work.delivery.epoch), of: lease)
-        return work
     }
 
-    private func accept(_ body: [UInt8], _ lease: Lease) async throws(Settled) -> Work {
-        let answer = try await self.patiently { () throws(LedgerError) in
-            try await self.intake.take(body, from: lease, leaseName: self.name(of: lease))
-        }
+    /// Makes a new decision the fleet's own.
+    ///
+    /// - Parameter opening: Its first attempt, to be opened in the same commit.
+    private func accept(
+        _ work: Work, _ opening: AttemptOpening?
+    ) async throws(Settled) -> (delivery: Delivery, opened: OpeningAnswer?) {
+        guard let arrival = work.arrivalToAccept else { return (work.delivery, nil) }
+        let complete = opening.map { arrival.opening($0) } ?? arrival
+        let answer = try await self.patiently { () throws(LedgerError) in try await self.intake.accept(complete) }
         switch answer {
-        case .leased(let decision, let delivery):
-            return self.work(
-                decision, delivery, lease, dueSince: max(lease.appendedAt, decision.notBefore ?? lease.appendedAt))
-        case .resting(let delivery):
-            throw Settled(.snooze(id: delivery.id, shard: delivery.shard, until: delivery.dueAt))
-        case .known(let id):
-            return try await self.resume(id, lease)
-        case .elsewhere(let shard):
-            throw Settled(.forward(shard: shard, body: body))
+        case .accepted(let delivery, let opened):
+            work.wasAccepted()
+            if arrival.lease != nil { self.hold(delivery, of: work.lease) }
+            return (delivery, opened)
+        case .known:
+            throw .knownBefore(id: arrival.decision.id)
         case .rejected(let rejections, let id):
-            throw Settled(.reject(rejections, original: body, id: id))
+            throw Settled(.reject(rejections, original: arrival.body, id: id))
         }
     }
 
     private func resume(_ id: String, _ lease: Lease) async throws(Settled) -> Work {
-        let name = self.name(of: lease)
+        let name = self.newLeaseName()
         let answer = try await self.patiently { () throws(LedgerError) in try await self.ledger.claim(id, lease: name) }
         switch answer {
         case .claimed(let delivery, let body):
+            self.hold(delivery, of: lease)
             guard let decision = try? Decision.decode(body) else {
                 try await self.end(delivery, nil, .settle(.failed, reason: "decision.unreadable"))
             }
@@ -133,7 +165,7 @@ package struct DeliveryPipeline: Sendable {
         let index = work.delivery.step
         guard plan.steps.indices.contains(index) else {
             let state: TerminalState = work.delivery.hasSent ? .sent : .failed
-            try await self.end(work.delivery, work.decision, .settle(state, reason: "plan.exhausted"))
+            try await self.end(work, .settle(state, reason: "plan.exhausted"))
         }
         let task = SendTask(work: work, plan: plan, step: plan.steps[index])
         if let open = work.delivery.openAttempt {
@@ -147,7 +179,7 @@ package struct DeliveryPipeline: Sendable {
         if index > 0, work.delivery.hasSent, let goal = plan.steps[index - 1].until,
             work.delivery.goalsReached.contains(goal)
         {
-            try await self.end(work.delivery, work.decision, .settle(.sent, reason: "goal.reached"), plan: plan)
+            try await self.end(work, .settle(.sent, reason: "goal.reached"), plan: plan)
         }
         return task
     }
@@ -156,7 +188,7 @@ package struct DeliveryPipeline: Sendable {
     private func admit(_ task: SendTask) async throws(Settled) {
         guard let expiry = task.decision.expiresAt, self.clock.now() >= expiry else { return }
         let state: TerminalState = task.delivery.hasSent ? .sent : .expired
-        try await self.end(task.delivery, task.decision, .settle(state, reason: "expired"), plan: task.plan)
+        try await self.end(task.work, .settle(state, reason: "expired"), plan: task.plan)
     }
 
     /// Waits for a place at a provider.
@@ -209,7 +241,12 @@ package struct DeliveryPipeline: Sendable {
         let opening = AttemptOpening(
             id: task.delivery.id, epoch: task.delivery.epoch, number: attempt.number, channel: attempt.channel,
             provider: attempt.provider, addressKey: attempt.addressKey, at: attempt.openedAt)
-        let answer = try await self.patiently { () throws(LedgerError) in try await self.ledger.open(opening) }
+        let answer: OpeningAnswer
+        if let atOnce = try await self.accept(task.work, opening).opened {
+            answer = atOnce
+        } else {
+            answer = try await self.patiently { () throws(LedgerError) in try await self.ledger.open(opening) }
+        }
         switch answer {
         case .opened:
             // A ledger that was away may have answered late.
@@ -221,11 +258,6 @@ package struct DeliveryPipeline: Sendable {
         case .suppressed(let reason):
             try await self.fail(task, .suppressed, reason: "suppressed." + reason)
         }
-    }
-
-    private func send(_ message: any PreparedMessage, _ attempt: OpenedAttempt, of task: SendTask) async -> Outcome {
-        // A message on the wire is not called back: the answer is worth more than a quick end.
-        await Task { await message.send() }.value
     }
 
     /// Records what came of the attempt together with what follows from it.
@@ -260,10 +292,17 @@ extension DeliveryPipeline {
         let next = self.retry.afterFailing(
             task.decision, plan: task.plan.steps, at: task.delivery.step, hasSent: task.delivery.hasSent,
             now: self.clock.now(), reason: reason, state: state)
-        try await self.end(task.delivery, task.decision, next, plan: task.plan, detail: detail)
+        try await self.end(task.work, next, plan: task.plan, detail: detail)
     }
 
-    /// Closes the delivery's lease without an attempt.
+    /// Ends this lease without an attempt; a new decision is accepted first.
+    private func end(
+        _ work: Work, _ next: NextMove, plan: ChosenPlan? = nil, detail: String? = nil
+    ) async throws(Settled) -> Never {
+        let delivery = try await self.accept(work, nil).delivery
+        try await self.end(delivery, work.decision, next, plan: plan, detail: detail)
+    }
+
     private func end(
         _ delivery: Delivery, _ decision: Decision?, _ next: NextMove, plan: ChosenPlan? = nil, detail: String? = nil
     ) async throws(Settled) -> Never {
@@ -333,13 +372,32 @@ extension DeliveryPipeline {
         }
     }
 
-    private func work(_ decision: Decision, _ delivery: Delivery, _ lease: Lease, dueSince: Timestamp) -> Work {
-        let waited = Milliseconds(max(0, self.clock.now().since(dueSince).count))
-        return Work(decision: decision, delivery: delivery, lease: lease, dueSince: dueSince, waited: waited)
+    private func hold(_ delivery: Delivery, of lease: Lease) {
+        self.holds.hold(Hold(id: delivery.id, epoch: delivery.epoch), of: lease)
     }
 
-    private func name(of lease: Lease) -> String {
-        "\(self.worker)/\(lease.stream)/\(lease.entry)"
+    private func work(_ decision: Decision, _ delivery: Delivery, _ lease: Lease, dueSince: Timestamp) -> Work {
+        let waited = Milliseconds(max(0, self.clock.now().since(dueSince).count))
+        return Work(
+            decision: decision, delivery: delivery, lease: lease, arrival: nil, dueSince: dueSince, waited: waited)
+    }
+
+    /// A new decision, as its delivery will be once it is accepted.
+    private func work(_ arrival: Arrival, _ lease: Lease) -> Work {
+        let now = self.clock.now()
+        let dueSince = max(lease.appendedAt, arrival.decision.notBefore ?? lease.appendedAt)
+        return Work(
+            decision: arrival.decision,
+            delivery: Delivery(
+                id: arrival.decision.id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1, acceptedAt: now,
+                dueAt: arrival.dueAt),
+            lease: lease, arrival: arrival, dueSince: dueSince, waited: Milliseconds(max(0, now.since(dueSince).count)))
+    }
+
+    /// The name under which the ledger holds a delivery for this run of its entry; no two runs share one, so that what
+    /// a run finds under its own name is its own doing.
+    private func newLeaseName() -> String {
+        "\(self.worker)/\(self.runs.wrappingAdd(1, ordering: .relaxed).newValue)"
     }
 
     private static func malformed(_ fields: [String]) -> Rejection {
@@ -351,34 +409,48 @@ extension DeliveryPipeline {
     }
 }
 
-/// The line has come to its end early; this is what the queue is told.
-struct Settled: Error {
-    let settlement: Settlement
+/// The line has come to its end early.
+enum Settled: Error {
+    /// This is what the queue is told.
+    case told(Settlement)
+    /// The entry's decision was accepted before.
+    case knownBefore(id: String)
 
     init(_ settlement: Settlement) {
-        self.settlement = settlement
+        self = .told(settlement)
     }
 }
 
-/// A delivery that this worker holds.
+/// A delivery that this worker holds, or a new decision that is about to become one.
 ///
 /// A class: it travels through every step, and a reference is cheaper to pass on than a score of fields.
 final class Work: Sendable {
     let decision: Decision
     let delivery: Delivery
     let lease: Lease
+    private let arrival: Arrival?
+    private let isAccepted = Atomic(false)
     /// Since when it could have been carried out: appended, or due, whichever is later.
     let dueSince: Timestamp
     /// How long it waited for a worker.
     let waited: Milliseconds
 
-    init(decision: Decision, delivery: Delivery, lease: Lease, dueSince: Timestamp, waited: Milliseconds) {
+    init(
+        decision: Decision, delivery: Delivery, lease: Lease, arrival: Arrival?, dueSince: Timestamp,
+        waited: Milliseconds
+    ) {
         self.decision = decision
         self.delivery = delivery
         self.lease = lease
+        self.arrival = arrival
         self.dueSince = dueSince
         self.waited = waited
     }
+
+    /// What the ledger must be told before anything else; nil for what it knows.
+    var arrivalToAccept: Arrival? { self.isAccepted.load(ordering: .relaxed) ? nil : self.arrival }
+
+    func wasAccepted() { self.isAccepted.store(true, ordering: .relaxed) }
 }
 
 /// A delivery with the step that is to be carried out.

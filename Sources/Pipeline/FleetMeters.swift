@@ -1,18 +1,22 @@
 /// What the fleet counts and measures, in the domain's words; the names are in Telemetry's catalogue.
 import DeliveryModel
 package import Telemetry
+import ThreadBridge
 
 package struct FleetMeters: Sendable {
     package let registry: MetricsRegistry
+    /// What is counted for each message, kept: to look it up by its labels would cost more than to count.
+    private let frequent: Protected<Frequent>
 
     package init(_ registry: MetricsRegistry) {
         self.registry = registry
+        self.frequent = Protected(Frequent())
     }
 
     // MARK: Intake
 
     func accepted(source: String) {
-        self.registry.counter(.decisionsAccepted, source).increment()
+        self.frequent(\.accepted, source) { self.registry.counter(.decisionsAccepted, source) }.increment()
     }
 
     func duplicate(source: String) {
@@ -31,7 +35,8 @@ package struct FleetMeters: Sendable {
 
     func attempted(_ attempt: OpenedAttempt, _ outcome: Outcome, of task: SendTask, now: Timestamp) {
         let channel = attempt.channel.rawValue
-        self.registry.counter(.attempts, channel, attempt.provider, outcome.verdict.rawValue).increment()
+        let meters = self.meters(of: attempt, outcome.verdict)
+        meters.attempts.increment()
         if outcome.verdict != .accepted {
             self.registry.counter(.attemptReasons, channel, attempt.provider, outcome.reason).increment()
         }
@@ -40,12 +45,9 @@ package struct FleetMeters: Sendable {
         }
         // What a crash left open was neither waited for nor timed here.
         guard outcome.reason != "crash.attempt_open" else { return }
-        self.registry.histogram(.queueWait, channel, attempt.provider)
-            .observe(milliseconds: task.work.waited.count)
-        self.registry.histogram(.send, channel, attempt.provider)
-            .observe(milliseconds: now.since(attempt.openedAt).count)
-        self.registry.histogram(.endToEnd, channel, attempt.provider)
-            .observe(milliseconds: max(0, now.since(task.work.dueSince).count))
+        meters.queueWait.observe(milliseconds: task.work.waited.count)
+        meters.send.observe(milliseconds: now.since(attempt.openedAt).count)
+        meters.endToEnd.observe(milliseconds: max(0, now.since(task.work.dueSince).count))
     }
 
     func fenced() {
@@ -53,7 +55,9 @@ package struct FleetMeters: Sendable {
     }
 
     func settled(_ state: TerminalState, _ messageClass: MessageClass) {
-        self.registry.counter(.deliveriesSettled, state.rawValue, messageClass.rawValue).increment()
+        self.frequent(\.settled, End(state: state, messageClass: messageClass)) {
+            self.registry.counter(.deliveriesSettled, state.rawValue, messageClass.rawValue)
+        }.increment()
     }
 
     func holding(_ count: Int) {
@@ -81,5 +85,53 @@ package struct FleetMeters: Sendable {
     func depth(_ depth: QueueDepth) {
         for stream in depth.streams { self.registry.gauge(.queueLag, stream.name).set(stream.unread) }
         self.registry.gauge(.scheduleEntries).set(depth.scheduled)
+    }
+}
+
+/// The instruments of what happens for each message.
+private struct Frequent {
+    var accepted: [String: CounterHandle] = [:]
+    var settled: [End: CounterHandle] = [:]
+    var attempts: [Answer: AttemptMeters] = [:]
+}
+
+private struct End: Hashable {
+    let state: TerminalState
+    let messageClass: MessageClass
+}
+
+private struct Answer: Hashable {
+    /// Names are unique over all channels.
+    let provider: String
+    let verdict: Outcome.Verdict
+}
+
+private struct AttemptMeters: Sendable {
+    let attempts: CounterHandle
+    let queueWait: HistogramHandle
+    let send: HistogramHandle
+    let endToEnd: HistogramHandle
+}
+
+extension FleetMeters {
+    private func meters(of attempt: OpenedAttempt, _ verdict: Outcome.Verdict) -> AttemptMeters {
+        self.frequent(\.attempts, Answer(provider: attempt.provider, verdict: verdict)) {
+            let channel = attempt.channel.rawValue
+            return AttemptMeters(
+                attempts: self.registry.counter(.attempts, channel, attempt.provider, verdict.rawValue),
+                queueWait: self.registry.histogram(.queueWait, channel, attempt.provider),
+                send: self.registry.histogram(.send, channel, attempt.provider),
+                endToEnd: self.registry.histogram(.endToEnd, channel, attempt.provider))
+        }
+    }
+
+    /// The registry gives the same instrument to everybody who asks: whoever comes first keeps it for all.
+    private func frequent<Key: Hashable & Sendable, Kept: Sendable>(
+        _ table: any WritableKeyPath<Frequent, [Key: Kept]> & Sendable, _ key: Key, make: () -> Kept
+    ) -> Kept {
+        if let known = self.frequent.withLock({ $0[keyPath: table][key] }) { return known }
+        let made = make()
+        self.frequent.withLock { $0[keyPath: table][key] = made }
+        return made
     }
 }

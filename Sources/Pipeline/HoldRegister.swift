@@ -5,6 +5,9 @@ import ThreadBridge
 package final class HoldRegister: Sendable {
     private struct Held {
         var lease: Lease
+        /// The decision's id, once its text was read.
+        var id: String?
+        /// Once the ledger knows of it.
         var hold: Hold?
         var generation: Int
     }
@@ -25,18 +28,25 @@ package final class HoldRegister: Sendable {
     /// Returns false when this entry is already being worked on here.
     func add(_ lease: Lease) -> Bool {
         self.state.withLock { state in
-            guard state.held[Self.key(lease)] == nil else { return false }
-            state.held[Self.key(lease)] = Held(lease: lease, hold: nil, generation: state.generation)
+            guard state.held[lease.place] == nil else { return false }
+            state.held[lease.place] = Held(lease: lease, hold: nil, generation: state.generation)
             return true
         }
     }
 
+    func name(_ id: String, _ lease: Lease) {
+        self.state.withLock { $0.held[lease.place]?.id = id }
+    }
+
     func hold(_ hold: Hold, of lease: Lease) {
-        self.state.withLock { $0.held[Self.key(lease)]?.hold = hold }
+        self.state.withLock { state in
+            state.held[lease.place]?.id = hold.id
+            state.held[lease.place]?.hold = hold
+        }
     }
 
     func remove(_ lease: Lease) {
-        self.state.withLock { _ = $0.held.removeValue(forKey: Self.key(lease)) }
+        self.state.withLock { _ = $0.held.removeValue(forKey: lease.place) }
     }
 
     /// What has been held since before the last call of this: work that takes long.
@@ -50,10 +60,6 @@ package final class HoldRegister: Sendable {
 
     /// The ids of the deliveries held now.
     package func ids() -> [String] {
-        self.state.withLock { state in state.held.values.map { $0.hold?.id ?? $0.lease.entry } }
-    }
-
-    private static func key(_ lease: Lease) -> String {
-        lease.stream + lease.entry
+        self.state.withLock { state in state.held.values.map { $0.id ?? $0.lease.entry } }
     }
 }

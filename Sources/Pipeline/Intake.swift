@@ -2,7 +2,7 @@
 package import DeliveryModel
 package import Logging
 
-package struct Intake: DecisionIntake {
+package final class Intake: DecisionIntake {
     let ledger: any DeliveryLedger
     let queue: any DecisionQueue
     let clock: any WallClock
@@ -23,20 +23,24 @@ package struct Intake: DecisionIntake {
         self.logger = logger
     }
 
-    /// What became of a stream entry.
-    enum StreamAnswer {
-        /// Accepted, due, and held by this lease.
-        case leased(Decision, Delivery)
-        /// Accepted; due later.
-        case resting(Delivery)
-        /// The same entry was accepted before.
-        case known(id: String)
+    /// What a stream entry is.
+    enum Examined {
+        /// A decision of this shard; with a lease when it is due.
+        case arrival(Arrival)
         case elsewhere(shard: Int)
         case rejected([Rejection], id: String?)
     }
 
-    /// Takes a decision from a stream entry.
-    func take(_ body: [UInt8], from lease: Lease, leaseName: String) async throws(LedgerError) -> StreamAnswer {
+    /// What the ledger made of an arrival.
+    enum StreamAnswer {
+        case accepted(Delivery, OpeningAnswer?)
+        /// The same entry was accepted before, by somebody who died.
+        case known
+        case rejected([Rejection], id: String?)
+    }
+
+    /// Looks at a stream entry; nothing is accepted yet.
+    func examine(_ body: [UInt8], from lease: Lease, leaseName: String) -> Examined {
         let decision: Decision
         do throws(DecisionRejections) {
             decision = try Decision.decode(body)
@@ -51,19 +55,24 @@ package struct Intake: DecisionIntake {
         }
         let due = self.due(decision)
         let isDue = due <= self.clock.now()
-        let arrival = Arrival(
-            decision: decision, body: body, shard: shard, source: lease.source, dueAt: due,
-            lease: isDue ? leaseName : nil)
+        return .arrival(
+            Arrival(
+                decision: decision, body: body, shard: shard, source: lease.source, dueAt: due,
+                lease: isDue ? leaseName : nil))
+    }
+
+    /// Makes an arrival from a stream the fleet's own.
+    func accept(_ arrival: Arrival) async throws(LedgerError) -> StreamAnswer {
         switch try await self.ledger.accept(arrival) {
-        case .accepted(let delivery):
+        case .accepted(let delivery, let opened):
             self.meters.accepted(source: "redis")
-            guard isDue else { return .resting(delivery) }
-            return .leased(decision, delivery)
+            return .accepted(delivery, opened)
         case .known:
-            return .known(id: decision.id)
+            return .known
         case .duplicate(let isSameText):
             self.meters.duplicate(source: "redis")
-            return .rejected([Self.duplicate(decision.id, isSameText)], id: decision.id)
+            let id = arrival.decision.id
+            return .rejected([Self.duplicate(id, isSameText)], id: id)
         }
     }
 

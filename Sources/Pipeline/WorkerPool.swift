@@ -13,6 +13,7 @@ package struct WorkerPool: Service {
     let clock: any WallClock
     let concurrency: Int
     let grace: Milliseconds
+    let executors: [any TaskExecutor]
     let logger: Logger
 
     /// The most entries taken in one round trip.
@@ -20,20 +21,24 @@ package struct WorkerPool: Service {
 
     package init(
         queue: any DecisionQueue, pipeline: DeliveryPipeline, clock: any WallClock, concurrency: Int,
-        grace: Milliseconds, logger: Logger
+        grace: Milliseconds, executors: [any TaskExecutor] = [], logger: Logger
     ) {
         self.queue = queue
         self.pipeline = pipeline
         self.clock = clock
         self.concurrency = concurrency
         self.grace = grace
+        self.executors = executors
         self.logger = logger
     }
 
     package func run() async throws {
         let room = Room(places: self.concurrency)
-        let deliveries = Task {
+        // By itself: to capture all of the pool would copy it for each delivery.
+        let pipeline = self.pipeline
+        let deliveries = Task(executorPreference: self.executors.first) {
             await withDiscardingTaskGroup { group in
+                var turn = 0
                 while !Task.isShuttingDownGracefully, !Task.isCancelled {
                     let places = await room.wait(most: Self.batchMax)
                     // The wait may have been long: nothing new once the end has come.
@@ -42,8 +47,10 @@ package struct WorkerPool: Service {
                     self.pipeline.meters.holding(self.pipeline.holds.count + leases.count)
                     room.give(back: places - leases.count)
                     for lease in leases {
-                        group.addTask {
-                            await self.pipeline.run(lease)
+                        turn &+= 1
+                        let executor = self.executors.isEmpty ? nil : self.executors[turn % self.executors.count]
+                        group.addTask(executorPreference: executor) {
+                            await pipeline.run(lease)
                             room.give(back: 1)
                         }
                     }

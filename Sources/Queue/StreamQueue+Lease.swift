@@ -31,8 +31,9 @@ extension StreamQueue {
         var leases: [Lease] = []
         for stream in reply.array ?? [] {
             guard let pair = stream.array, pair.count == 2, let name = pair[0].text else { continue }
+            let shard = Self.shard(of: name)
             for entry in pair[1].array ?? [] {
-                if let lease = Self.lease(from: entry, stream: name) { leases.append(lease) }
+                if let lease = Self.lease(from: entry, stream: name, shard: shard) { leases.append(lease) }
             }
         }
         guard leases.count > count else { return leases }
@@ -56,14 +57,16 @@ extension StreamQueue {
             try reply.orThrow()
             guard let parts = reply.array, parts.count >= 2 else { continue }
             for entry in parts[1].array ?? [] {
-                if let lease = Self.lease(from: entry, stream: stream) { leases.append(lease) }
+                if let lease = Self.lease(from: entry, stream: stream, shard: Self.shard(of: stream)) {
+                    leases.append(lease)
+                }
             }
         }
         let taken = leases
         return self.buffer.withLock { buffer in
             // What waits here has been silent as well, and is ours already.
-            let known = Set(buffer.map { $0.stream + $0.entry })
-            let others = taken.filter { !known.contains($0.stream + $0.entry) }
+            let known = Set(buffer)
+            let others = taken.filter { !known.contains($0) }
             buffer += others
             return others.count
         }
@@ -116,10 +119,13 @@ extension StreamQueue {
         self.isLaidOut.withLock { $0 = true }
     }
 
-    private static func lease(from entry: RedisValue, stream: String) -> Lease? {
+    private static func shard(of stream: String) -> Int {
+        stream.split(separator: "{").last?.split(separator: "}").first.flatMap { Int($0) } ?? 0
+    }
+
+    private static func lease(from entry: RedisValue, stream: String, shard: Int) -> Lease? {
         guard let pair = entry.array, pair.count == 2, let id = pair[0].text else { return nil }
         let fields = pair[1].array ?? []
-        let shard = stream.split(separator: "{").last?.split(separator: "}").first.flatMap { Int($0) } ?? 0
         let milliseconds = id.split(separator: "-").first.flatMap { Int64($0) } ?? 0
         var names: [String] = []
         var decision: [UInt8]?
@@ -144,7 +150,7 @@ extension StreamQueue {
             content = .malformed(fields: names)
         }
         return Lease(
-            shard: shard, stream: stream, entry: id, content: content, source: origin ?? "\(stream)/\(id)",
+            shard: shard, stream: stream, entry: id, content: content, origin: origin,
             appendedAt: Timestamp(milliseconds: milliseconds))
     }
 }

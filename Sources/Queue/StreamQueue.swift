@@ -55,8 +55,10 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
     /// - Parameters:
     ///   - redis: For everything but the blocking read.
     ///   - reader: For the blocking read only; its command timeout must exceed `settings.readWait`.
+    ///   - executor: Where settlements are put together; nil for the system's pool.
     package init(
-        settings: Settings, redis: RedisConnection, reader: RedisConnection, clock: any WallClock, logger: Logger
+        settings: Settings, redis: RedisConnection, reader: RedisConnection, clock: any WallClock, logger: Logger,
+        executor: (any TaskExecutor)? = nil
     ) {
         self.settings = settings
         self.redis = redis
@@ -65,7 +67,8 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
         self.logger = logger
         let settler = Settler(settings: settings, redis: redis, clock: clock)
         self.settlings = GroupCommit(
-            groupMax: 512, lanes: 2, shortAnswer: QueueError(.broken, "a settlement was left without an answer")
+            groupMax: 512, lanes: 2, linger: .milliseconds(8), executor: executor,
+            shortAnswer: QueueError(.broken, "a settlement was left without an answer")
         ) { (group: [Settling]) throws(QueueError) in try await settler.settle(group) }
     }
 

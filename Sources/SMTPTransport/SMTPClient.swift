@@ -136,6 +136,11 @@ extension SMTPClient {
         self.state.withLock { $0.pool.next(for: number) }
     }
 
+    /// A message that waits, for a connection that is about to finish one.
+    func following(for number: Int) -> Job? {
+        self.state.withLock { $0.pool.following(for: number) }
+    }
+
     /// Whether a connection that has been idle for long may go.
     func retire(_ number: Int) -> Bool {
         self.state.withLock { $0.pool.retire(number) }
@@ -213,6 +218,8 @@ extension SMTPClient {
             .connectTimeout(.milliseconds(self.settings.connectTimeoutMilliseconds))
             // Commands are small and each waits for its answer: Nagle's algorithm would cost 40 ms a message.
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // Replies are short; the default of 2 KiB and more for each read is memory for nothing.
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 512))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let tls, self.settings.security == .implicitTLS {

@@ -61,6 +61,10 @@ final class SMTPConnection: ChannelInboundHandler {
     private let eventLoop: any EventLoop
     private var session: SMTPSession
     private var job: SMTPClient.Job?
+    /// Its envelope is out, behind the content of the current one.
+    private var followingJob: SMTPClient.Job?
+    /// Fetched as a following one, but it needs the session's whole attention: the next one.
+    private var nextJob: SMTPClient.Job?
     private var context: ChannelHandlerContext?
     private var messages = 0
     /// Whether the pool knows that this connection can do nothing any more.
@@ -140,19 +144,9 @@ final class SMTPConnection: ChannelInboundHandler {
     // MARK: Actions
 
     private func perform(_ actions: [SMTPSession.Action]) {
-        var finished: (job: SMTPClient.Job, results: [SMTPResult])?
-        for action in actions {
-            if case .finish(let results) = action, let job = self.job {
-                self.job = nil
-                finished = (job, results)
-            } else {
-                self.perform(action)
-            }
-        }
+        for action in actions { self.perform(action) }
         self.fetchNext()
         self.watch()
-        // Last: a caller that sends again at once finds this connection free.
-        if let (job, results) = finished { self.outbox.put(results, for: job.continuation) }
     }
 
     private func perform(_ action: SMTPSession.Action) {
@@ -165,17 +159,24 @@ final class SMTPConnection: ChannelInboundHandler {
             self.startTLS()
         case .askToken:
             self.askToken()
-        case .finish:
-            return
+        case .finish(let results):
+            guard let job = self.job else { return }
+            self.job = nil
+            // The caller goes on at the end of this turn: if it sends again at once, this connection is free.
+            self.outbox.put(results, for: job.continuation)
+        case .followed:
+            self.job = self.followingJob
+            self.followingJob = nil
         case .retry:
             guard let job = self.job else { return }
             self.job = nil
-            // First the pool learns that this connection is gone, so that its place is free.
-            self.report(nil)
-            self.client.retry(job)
+            self.giveBack(job)
         case .fail(let failure):
             self.report(failure)
         case .close:
+            for job in [self.followingJob, self.nextJob].compactMap(\.self) { self.giveBack(job) }
+            self.followingJob = nil
+            self.nextJob = nil
             self.context?.close(promise: nil)
         }
     }
@@ -193,6 +194,11 @@ final class SMTPConnection: ChannelInboundHandler {
             }
             guard self.messages < self.limits.messages else {
                 return self.perform(self.session.quit())
+            }
+            if let job = self.nextJob {
+                self.nextJob = nil
+                self.begin(job, wasIdle: false)
+                continue
             }
             switch self.client.next(for: self.number) {
             case .begin(let job): self.begin(job, wasIdle: false)
@@ -214,7 +220,30 @@ final class SMTPConnection: ChannelInboundHandler {
             self.session.contentFlushed()
             self.watch()
         }
-        context.writeAndFlush(self.wrapOutboundOut(content.terminator), promise: flushed)
+        context.write(self.wrapOutboundOut(content.terminator), promise: flushed)
+        if let commands = self.fetchFollowing() { context.write(self.wrapOutboundOut(commands), promise: nil) }
+        context.flush()
+    }
+
+    /// The envelope of a message that waits, to go out in the same write.
+    private func fetchFollowing() -> ByteBuffer? {
+        guard self.session.canTakeFollowing, self.nextJob == nil, self.messages < self.limits.messages,
+            let job = self.client.following(for: self.number)
+        else { return nil }
+        guard let commands = self.session.follow(job.transaction) else {
+            self.nextJob = job
+            return nil
+        }
+        self.messages += 1
+        self.followingJob = job
+        return commands
+    }
+
+    /// A message that had not begun when the line was lost.
+    private func giveBack(_ job: SMTPClient.Job) {
+        // First the pool learns that this connection is gone, so that its place is free.
+        self.report(nil)
+        self.client.retry(job)
     }
 
     private func startTLS() {

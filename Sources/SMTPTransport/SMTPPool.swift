@@ -120,6 +120,15 @@ struct SMTPPool<Job: Sendable, Link: Sendable>: Sendable {
         return .wait
     }
 
+    /// A message for a busy connection to begin behind the one that it is about to finish; nil when none waits that
+    /// is not as good as taken by a connection that is being opened.
+    mutating func following(for number: Int) -> Job? {
+        guard !self.isShutDown, self.connections[number] != nil, self.waiting.count > self.connecting else {
+            return nil
+        }
+        return self.waiting.popFirst()
+    }
+
     /// Whether an idle connection may go.
     ///
     /// It may not when a message was given to it in this moment.

@@ -15,19 +15,60 @@ extension SMTPSession {
         self.mailRefusal = nil
         self.recipientsAccepted = 0
         self.state = .mail
+        self.transaction = transaction
+        return [.write(self.envelope(of: transaction))]
+    }
+
+    /// MAIL, and with pipelining all of RCPT and DATA.
+    private func envelope(of transaction: SMTPTransaction) -> ByteBuffer {
         var commands = ByteBuffer()
         commands.reserveCapacity(128 + 64 * transaction.envelope.recipients.count)
         self.writeMail(of: transaction, into: &commands)
-        if self.capabilities.hasPipelining {
-            for (index, recipient) in transaction.envelope.recipients.enumerated()
-            where transaction.results[index] == nil {
-                Self.writeRecipient(recipient, into: &commands)
-            }
-            commands.writeStaticString("DATA\r\n")
+        guard self.isPipelining else { return commands }
+        for (index, recipient) in transaction.envelope.recipients.enumerated() where transaction.results[index] == nil {
+            Self.writeRecipient(recipient, into: &commands)
         }
-        self.transaction = transaction
-        return [.write(commands)]
+        commands.writeStaticString("DATA\r\n")
+        return commands
     }
+
+    /// The dot is answered: on to the message whose envelope is out already, or ready for one.
+    private mutating func goOn(_ actions: inout [Action]) {
+        guard let following = self.following else {
+            self.state = .ready
+            return
+        }
+        self.following = nil
+        self.transaction = following
+        self.mailRefusal = nil
+        self.recipientsAccepted = 0
+        self.isReused = true
+        self.messagesBegun += 1
+        self.state = .mail
+        actions.append(.followed)
+    }
+
+    /// Whether the envelope of another message may be written behind the content that is being written.
+    ///
+    /// Not behind a long one: it would wait where another connection could take it.
+    var canTakeFollowing: Bool {
+        guard case .content = self.state, self.following == nil, self.isPipelining,
+            self.settings.pipelining == .full, let transaction = self.transaction
+        else { return false }
+        return transaction.content.size <= 65_536
+    }
+
+    /// The commands that begin `transaction` behind the current message's content (RFC 2920 §3.1: content may be the
+    /// first of a group); nil when it must be looked at by itself, when the session is ready.
+    mutating func follow(_ transaction: SMTPTransaction) -> ByteBuffer? {
+        guard self.canTakeFollowing, transaction.content.size <= self.capabilities.sizeMax ?? .max,
+            !transaction.needsUTF8 || self.capabilities.hasSMTPUTF8, !transaction.isDecided
+        else { return nil }
+        self.following = transaction
+        return self.envelope(of: transaction)
+    }
+
+    var isPipelining: Bool { self.capabilities.hasPipelining && self.settings.pipelining != .off }
 
     /// The operating system has taken the content and the dot.
     mutating func contentFlushed() {
@@ -65,7 +106,7 @@ extension SMTPSession {
         if reply.isPositive {
             self.nextRecipient(from: 0, &actions)
         } else if reply.code >= 400 {
-            guard self.capabilities.hasPipelining else {
+            guard self.isPipelining else {
                 self.state = .ready
                 return self.finish(openOnes: .refused(reply, stage: .mail), &actions)
             }
@@ -92,7 +133,7 @@ extension SMTPSession {
     private mutating func nextRecipient(from index: Int, _ actions: inout [Action]) {
         let next = self.transaction?.openRecipient(from: index)
         self.state = next.map { .rcpt($0) } ?? .data
-        guard !self.capabilities.hasPipelining else { return }
+        guard !self.isPipelining else { return }
         var command = ByteBuffer()
         if let next, let transaction = self.transaction {
             Self.writeRecipient(transaction.envelope.recipients[next], into: &command)
@@ -138,11 +179,11 @@ extension SMTPSession {
             return
         }
         if reply.isPositive {
-            self.state = .ready
             self.finish(openOnes: .accepted(reply), &actions)
+            self.goOn(&actions)
         } else if reply.code >= 400 {
-            self.state = .ready
             self.finish(openOnes: .refused(reply, stage: .finalDot), &actions)
+            self.goOn(&actions)
         } else {
             self.outOfStep(reply, &actions)
         }

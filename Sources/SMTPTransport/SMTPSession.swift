@@ -35,6 +35,8 @@ struct SMTPSession {
         case askToken
         /// The message is done with. The session may not be ready yet for the next one.
         case finish([SMTPResult])
+        /// The message that was given to ``SMTPSession/follow(_:)`` is the current one now.
+        case followed
         /// The connection was dead before the message began: it belongs on another.
         case retry
         /// The session never became ready.
@@ -51,12 +53,14 @@ struct SMTPSession {
     var parser = SMTPReplyParser()
     var capabilities = SMTPCapabilities()
     var transaction: SMTPTransaction?
+    /// The message whose envelope was written behind the final dot of the current one.
+    var following: SMTPTransaction?
     /// Given once, for all recipients, while the replies to pipelined RCPT commands are still to come.
     var mailRefusal: SMTPReply?
     var recipientsAccepted = 0
     /// Whether the connection has carried a message, or waited for one, before this one.
     var isReused = false
-    private(set) var messagesBegun = 0
+    var messagesBegun = 0
 
     var isEncrypted: Bool
     /// What is to be said to the next challenges of the server.

@@ -18,12 +18,23 @@ package struct SMTPSettings: Sendable {
         case xoauth2(user: String, token: @Sendable () async throws -> String)
     }
 
+    /// How far commands go ahead of their replies, with a server that offers PIPELINING (RFC 2920).
+    package enum Pipelining: String, Sendable, CaseIterable {
+        /// The next envelope goes out behind the final dot, in one write, as RFC 2920 §3.1 allows.
+        case full
+        /// MAIL, RCPT and DATA together; the next message begins when the dot is answered.
+        case message
+        /// Each command waits for its reply, whatever the server offers.
+        case off
+    }
+
     package var host: String
     package var port: Int
     package var security: Security
     /// A PEM file of certificate authorities to trust instead of the system's.
     package var trustFile: String?
     package var authentication: Authentication
+    package var pipelining: Pipelining
     /// Our name in EHLO.
     package var heloName: String
     /// The most connections open at once.
@@ -45,7 +56,8 @@ package struct SMTPSettings: Sendable {
 
     package init(
         host: String, port: Int, security: Security = .startTLS, trustFile: String? = nil,
-        authentication: Authentication = .none, heloName: String = "localhost", connectionsMax: Int = 16,
+        authentication: Authentication = .none, pipelining: Pipelining = .full, heloName: String = "localhost",
+        connectionsMax: Int = 16,
         messagesPerConnectionMax: Int = 10_000, connectTimeoutMilliseconds: Int64 = 10_000,
         commandTimeoutMilliseconds: Int64 = 60_000, finalDotTimeoutMilliseconds: Int64 = 600_000,
         idleTimeoutMilliseconds: Int64 = 30_000,
@@ -56,6 +68,7 @@ package struct SMTPSettings: Sendable {
         self.security = security
         self.trustFile = trustFile
         self.authentication = authentication
+        self.pipelining = pipelining
         self.heloName = heloName
         self.connectionsMax = connectionsMax
         self.messagesPerConnectionMax = messagesPerConnectionMax

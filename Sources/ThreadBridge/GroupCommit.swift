@@ -1,8 +1,12 @@
 /// Lets many callers act as if alone while the wire sees groups.
 ///
 /// What is submitted while a commit is under way goes into the next one: at low load each item is committed at
-/// once, at high load the groups grow by themselves. No timer is involved.
+/// once, at high load the groups grow by themselves. Where each commit has a price of its own (a flush to disk, a
+/// plan to start) a busy lane also lingers for a moment, so that fewer and larger groups do the same work.
 package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error>: Sendable {
+    /// A lane lingers after groups of at least this size: then others are on their way for certain.
+    private static var busyGroup: Int { 8 }
+
     /// A caller waits for its answer by a bare continuation: this is the hottest wait of the fleet, and nothing but
     /// ``commitGroup(_:)`` ever resumes it, once.
     @safe private struct Member: Sendable {
@@ -22,6 +26,8 @@ package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error
     private let state = Protected(State())
     private let groupMax: Int
     private let lanes: Int
+    private let linger: Duration
+    private let executor: (any TaskExecutor)?
     private let commit: @Sendable ([Item]) async throws(Failure) -> [Answer]
     private let shortAnswer: Failure
     private let isOneItemsFault: @Sendable (Failure) -> Bool
@@ -29,17 +35,22 @@ package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error
     /// - Parameters:
     ///   - groupMax: The most items in one commit.
     ///   - lanes: The most commits under way at once.
+    ///   - linger: How long a busy lane gathers items before it commits again.
+    ///   - executor: Where groups are put together and answered; nil for the system's pool.
     ///   - shortAnswer: What callers get whose item was left without an answer.
     ///   - isOneItemsFault: Whether a failure may be due to a single item; then the group is halved until only
     ///     that one fails.
     ///   - commit: Commits a group and answers in the same order.
     package init(
-        groupMax: Int = 512, lanes: Int = 1, shortAnswer: Failure,
+        groupMax: Int = 512, lanes: Int = 1, linger: Duration = .zero,
+        executor: (any TaskExecutor)? = nil, shortAnswer: Failure,
         isOneItemsFault: @escaping @Sendable (Failure) -> Bool = { _ in false },
         commit: @escaping @Sendable ([Item]) async throws(Failure) -> [Answer]
     ) {
         self.groupMax = groupMax
         self.lanes = lanes
+        self.linger = linger
+        self.executor = executor
         self.shortAnswer = shortAnswer
         self.isOneItemsFault = isOneItemsFault
         self.commit = commit
@@ -60,14 +71,20 @@ package final class GroupCommit<Item: Sendable, Answer: Sendable, Failure: Error
             if isLeader {
                 // A task of its own: the leader's caller waits for its own item only, and its cancellation
                 // must not take the group with it.
-                Task { await self.commitAllWaiting() }
+                Task(executorPreference: self.executor) { await self.commitAllWaiting() }
             }
         }
         return try result.get()
     }
 
     private func commitAllWaiting() async {
-        while let group = self.nextGroup() { await self.commitGroup(group) }
+        while let group = self.nextGroup() {
+            await self.commitGroup(group)
+            if self.linger > .zero, group.count >= Self.busyGroup, group.count < self.groupMax {
+                // Nobody cancels this task.
+                try? await Task.sleep(for: self.linger)
+            }
+        }
     }
 
     private func commitGroup(_ group: ArraySlice<Member>) async {

@@ -82,9 +82,10 @@ struct Connections: Sendable {
         }
         let queue = StreamQueue(
             settings: StreamQueue.Settings(shards: settings.shards, consumer: worker, lease: settings.lease),
-            redis: redis, reader: reader, clock: SystemClock(), logger: logger)
+            redis: redis, reader: reader, clock: SystemClock(), logger: logger, executor: LoopExecutor.all.last)
         let ledger = PostgresLedger(
-            settings: PostgresLedger.Settings(lease: settings.lease), pool: postgres, logger: logger
+            settings: PostgresLedger.Settings(lease: settings.lease), pool: postgres, logger: logger,
+            executors: LoopExecutor.all
         ) { operation, took, rows in
             meters.registry.histogram(.ledgerCommit, operation).observe(took)
             meters.registry.histogram(.ledgerCommitRows, operation).observe(Double(rows))

@@ -94,13 +94,18 @@ struct Fleet {
                     logger: self.logger))
         }
         if let channels {
-            let key = SymmetricKey(data: try await connections.ledger.addressHashKey())
+            // Begun once with the key and copied for each address.
+            let hash = HMAC<SHA256>(key: SymmetricKey(data: try await connections.ledger.addressHashKey()))
             let holds = HoldRegister()
             let pipeline = DeliveryPipeline(
                 ledger: connections.ledger, queue: connections.queue,
                 providers: ProviderPool(channels.catalog.providers),
                 intake: intake, retry: self.settings.retry, clock: clock, worker: worker,
-                addressKey: { Array(HMAC<SHA256>.authenticationCode(for: Array($0.utf8), using: key)) }, holds: holds,
+                addressKey: { address in
+                    var hash = hash
+                    hash.update(data: Array(address.utf8))
+                    return Array(hash.finalize())
+                }, holds: holds,
                 meters: meters, logger: self.logger)
             services.append(
                 LeaseKeeper(
@@ -109,7 +114,7 @@ struct Fleet {
             services.append(
                 WorkerPool(
                     queue: connections.queue, pipeline: pipeline, clock: clock, concurrency: self.settings.concurrency,
-                    grace: self.settings.grace, logger: self.logger))
+                    grace: self.settings.grace, executors: LoopExecutor.all, logger: self.logger))
         }
         if self.roles.contains(.edge) {
             services.append(

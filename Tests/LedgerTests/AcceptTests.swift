@@ -11,7 +11,7 @@ extension LedgerTests {
             try await withLedger { test in
                 let held = try await test.ledger.accept(arrival("held", lease: "w1"))
                 let resting = try await test.ledger.accept(arrival("resting", due: now(3600)))
-                guard case .accepted(let first) = held, case .accepted(let second) = resting else {
+                guard case .accepted(let first, nil) = held, case .accepted(let second, nil) = resting else {
                     throw Surprise("\(held) \(resting)")
                 }
                 #expect(first.epoch == 1)
@@ -53,13 +53,69 @@ extension LedgerTests {
 
         @Test func keepsTheTextByteForByte() async throws {
             try await withLedger { test in
-                var subject = arrival("d-1")
-                subject.body = [0, 0xff, 0x0d, 0x0a, 0x5c, 0x27]
+                let subject = arrival("d-1", body: [0, 0xff, 0x0d, 0x0a, 0x5c, 0x27])
                 _ = try await test.ledger.accept(subject)
                 guard case .claimed(_, let body) = try await test.ledger.claim("d-1", lease: "w1") else {
                     throw Surprise("not claimed")
                 }
                 #expect(body == subject.body)
+            }
+        }
+    }
+
+    @Suite("Accepting and opening at once")
+    struct AcceptAndOpenTests {
+        @Test func opensTheFirstAttemptInTheSameCommit() async throws {
+            try await withLedger { test in
+                let answer = try await test.ledger.accept(arrival("d-1", lease: "w1", opens: "ada"))
+                guard case .accepted(let delivery, .opened) = answer else { throw Surprise("\(answer)") }
+                #expect(delivery.epoch == 1 && delivery.attempts == 0)
+                #expect(
+                    try await test.text("SELECT open_number || open_channel || open_provider FROM unsettled")
+                        == "1emailsmtp-1")
+                #expect(try await test.ledger.close(closing(delivery, .taken)))
+                try await test.expectBalance(accepted: 1, settled: 1, active: 0, waiting: 0)
+            }
+        }
+
+        @Test func aRepeatAfterALostAnswerSaysTheSame() async throws {
+            try await withLedger { test in
+                let subject = arrival("d-1", lease: "w1", opens: "ada")
+                let first = try await test.ledger.accept(subject)
+                #expect(try await test.ledger.accept(subject) == first)
+                guard case .accepted(let delivery, .opened) = first else { throw Surprise("\(first)") }
+                // A worker that took the entry over is another one.
+                #expect(try await test.ledger.accept(arrival("d-1", lease: "w2", opens: "ada")) == .known)
+                // So is the same one once the delivery has gone on.
+                #expect(try await test.ledger.close(closing(delivery, .taken)))
+                #expect(try await test.ledger.accept(subject) == .known)
+                try await test.expectBalance(accepted: 1, settled: 1, active: 0, waiting: 0)
+            }
+        }
+
+        @Test func aSuppressedAddressIsAcceptedAndNotOpened() async throws {
+            try await withLedger { test in
+                try await test.sql(
+                    "INSERT INTO suppressions VALUES ('email', 'ada', 'smtp.5.1.1', 'earlier', now())")
+                let answer = try await test.ledger.accept(arrival("d-1", lease: "w1", opens: "ada"))
+                guard case .accepted(let delivery, .suppressed("smtp.5.1.1")) = answer else {
+                    throw Surprise("\(answer)")
+                }
+                // Asked again it is to be opened by itself, and that says why not.
+                guard case .accepted(_, nil) = try await test.ledger.accept(arrival("d-1", lease: "w1", opens: "ada"))
+                else { throw Surprise("not ours") }
+                #expect(try await test.ledger.open(opening(delivery)) == .suppressed(reason: "smtp.5.1.1"))
+                #expect(try await test.text("SELECT coalesce(open_number, 0)::text FROM unsettled") == "0")
+            }
+        }
+
+        @Test func aDuplicateOpensNothing() async throws {
+            try await withLedger { test in
+                _ = try await test.ledger.accept(arrival("d-1", due: now(3600)))
+                #expect(
+                    try await test.ledger.accept(arrival("d-1", source: "s/other", lease: "w1", opens: "ada"))
+                        == .duplicate(isSameText: true))
+                #expect(try await test.text("SELECT coalesce(open_number, 0)::text FROM unsettled") == "0")
             }
         }
     }

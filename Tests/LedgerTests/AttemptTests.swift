@@ -66,9 +66,7 @@ extension LedgerTests {
                     try await test.ledger.open(opening(second, address: "gone")) == .suppressed(reason: "smtp.5.1.1"))
                 #expect(try await test.ledger.open(opening(second, address: "alive")) == .opened)
                 let other = try await test.accepted("d-3")
-                var sms = opening(other, address: "gone")
-                sms.channel = .sms
-                #expect(try await test.ledger.open(sms) == .opened)
+                #expect(try await test.ledger.open(opening(other, address: "gone", channel: .sms)) == .opened)
             }
         }
     }

@@ -46,7 +46,7 @@ extension LedgerTests {
                 switch Int.random(in: 0..<10, using: &draws) {
                 case 0..<4:
                     let answer = try await test.ledger.accept(arrival(id, lease: "w\(worker)/\(operation)"))
-                    if case .accepted(let delivery) = answer { try await Self.carryOut(delivery, test, &draws) }
+                    if case .accepted(let delivery, _) = answer { try await Self.carryOut(delivery, test, &draws) }
                 case 4..<8:
                     let answer = try await test.ledger.claim(id, lease: "w\(worker)/\(operation)")
                     if case .claimed(let delivery, _) = answer { try await Self.carryOut(delivery, test, &draws) }

@@ -75,7 +75,7 @@ struct TestLedger {
     /// Accepts a decision under a lease.
     func accepted(_ id: String, class messageClass: MessageClass = .marketing) async throws -> Delivery {
         let answer = try await self.ledger.accept(arrival(id, class: messageClass, lease: "w1/\(id)"))
-        guard case .accepted(let delivery) = answer else { throw Surprise("\(answer)") }
+        guard case .accepted(let delivery, _) = answer else { throw Surprise("\(answer)") }
         return delivery
     }
 
@@ -131,19 +131,25 @@ func now(_ seconds: Int64 = 0) -> Timestamp {
 
 func arrival(
     _ id: String, text: String = "", source: String? = nil, class messageClass: MessageClass = .marketing,
-    due: Timestamp? = nil, lease: String? = nil
+    due: Timestamp? = nil, lease: String? = nil, body: [UInt8]? = nil, opens address: String? = nil
 ) -> Arrival {
     let decision = Decision(
         id: id, user: User(id: "u-1", email: "ada@example.com"), campaign: "welcome", messageClass: messageClass,
         choice: .plan([Step(channel: .email, template: "welcome")]))
     return Arrival(
-        decision: decision, body: decision.encoded() + Array(text.utf8), shard: 3, source: source ?? "s/\(id)",
-        dueAt: due ?? now(), lease: lease)
+        decision: decision, body: body ?? decision.encoded() + Array(text.utf8), shard: 3, source: source ?? "s/\(id)",
+        dueAt: due ?? now(), lease: lease,
+        opening: address.map {
+            AttemptOpening(
+                id: id, epoch: 1, number: 1, channel: .email, provider: "smtp-1", addressKey: Array($0.utf8), at: now())
+        })
 }
 
-func opening(_ delivery: Delivery, number: Int = 1, address: String = "ada") -> AttemptOpening {
+func opening(
+    _ delivery: Delivery, number: Int = 1, address: String = "ada", channel: ChannelKind = .email
+) -> AttemptOpening {
     AttemptOpening(
-        id: delivery.id, epoch: delivery.epoch, number: number, channel: .email, provider: "smtp-1",
+        id: delivery.id, epoch: delivery.epoch, number: number, channel: channel, provider: "smtp-1",
         addressKey: Array(address.utf8), at: now())
 }
 

@@ -48,8 +48,8 @@ struct CrashTests {
         let fleet = TestFleet([sms], clock: clock)
         fleet.append(decision(plan: [Step(channel: .sms, template: "a")]))
 
-        // Points: accept 1 and 2, open 3 and 4, send 5 and 6; the closing never arrives.
-        try await fleet.runOne(crash: Crash(at: 7))
+        // Points: accept and open in one, 1 and 2, send 3 and 4; the closing never arrives.
+        try await fleet.runOne(crash: Crash(at: 5))
         #expect(fleet.ledger.record("d-1")?.delivery.openAttempt?.number == 1)
         try await fleet.runToTheEnd()
 
@@ -65,8 +65,11 @@ struct CrashTests {
         fleet.ledger.onOpen { ledger, opening in
             if opening.epoch == 1 { ledger.takeAway(opening.id) }
         }
-        fleet.append(decision(plan: [Step(channel: .sms, template: "a")]))
+        fleet.append(
+            decision(plan: [Step(channel: .sms, template: "a")], notBefore: VirtualClock.start + .seconds(60)))
 
+        try await fleet.runOne()
+        clock.advance(by: .seconds(60))
         try await fleet.runOne()
 
         #expect(sms.sent.isEmpty)
@@ -95,15 +98,17 @@ struct CrashTests {
 
 @Suite("A ledger that is away", .timeLimit(.minutes(2)))
 struct LedgerOutageTests {
-    @Test(arguments: [
-        MemoryLedger.Operation.accept, .open, .close,
-    ])
-    func costsNoAttemptAndDoublesNone(_ operation: MemoryLedger.Operation) async throws {
+    /// Due at once it is accepted and opened in one call; due later in two.
+    @Test(arguments: [MemoryLedger.Operation.accept, .open, .close], [0, 60])
+    func costsNoAttemptAndDoublesNone(_ operation: MemoryLedger.Operation, _ wait: Int64) async throws {
         let clock = VirtualClock()
         let sms = ScriptedProvider(.sms, clock: clock)
         let fleet = TestFleet([sms], clock: clock)
         fleet.ledger.fail(operation, [.away, .away, .answerLost, .away])
-        fleet.append(decision(plan: [Step(channel: .sms, template: "a")]))
+        fleet.append(
+            decision(
+                plan: [Step(channel: .sms, template: "a")],
+                notBefore: wait > 0 ? VirtualClock.start + .seconds(wait) : nil))
 
         try await fleet.runToTheEnd()
 
@@ -127,20 +132,22 @@ struct LedgerOutageTests {
         #expect(sms.sent.count == 1)
     }
 
-    @Test func pastTheExpiryMakesNothingGoOut() async throws {
+    @Test(arguments: [MemoryLedger.Operation.accept, .open])
+    func pastTheExpiryMakesNothingGoOut(_ operation: MemoryLedger.Operation) async throws {
         let clock = VirtualClock()
         let sms = ScriptedProvider(.sms, clock: clock)
         let fleet = TestFleet([sms], clock: clock)
-        fleet.ledger.fail(.open, Array(repeating: .away, count: 50))
+        fleet.ledger.fail(operation, Array(repeating: .away, count: 50))
         fleet.append(
-            decision(plan: [Step(channel: .sms, template: "a")], expiresAt: VirtualClock.start + .seconds(10)))
+            decision(
+                plan: [Step(channel: .sms, template: "a")],
+                notBefore: operation == .open ? VirtualClock.start + .seconds(5) : nil,
+                expiresAt: VirtualClock.start + .seconds(10)))
 
         try await fleet.runToTheEnd()
 
-        do {
-            #expect(sms.sent.isEmpty)
-            #expect(fleet.end(of: "d-1") == "expired expired")
-        }
+        #expect(sms.sent.isEmpty)
+        #expect(fleet.end(of: "d-1") == "expired expired")
     }
 
     @Test func aQueueThatIsAwayIsToldLater() async throws {

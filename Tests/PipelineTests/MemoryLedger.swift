@@ -87,18 +87,34 @@ final class MemoryLedger: DeliveryLedger {
     // MARK: The port
 
     func accept(_ arrival: Arrival) async throws(LedgerError) -> Acceptance {
-        try self.perform(.accept) { state, now in
+        if let opening = arrival.opening { self.state.withLock { $0.onOpen }?(self, opening) }
+        return try self.perform(.accept) { state, now in
             let id = arrival.decision.id
             if let known = state.records[id] {
-                return known.source == arrival.source ? .known : .duplicate(isSameText: known.body == arrival.body)
+                guard known.source == arrival.source else {
+                    return .duplicate(isSameText: known.body == arrival.body)
+                }
+                guard let lease = arrival.lease, known.lease == lease, known.delivery.epoch == 1,
+                    known.settlements.isEmpty
+                else { return .known }
+                let isOpen = arrival.opening != nil && known.delivery.openAttempt?.number == 1
+                return .accepted(known.delivery, isOpen ? .opened : nil)
             }
-            let delivery = Delivery(
+            var delivery = Delivery(
                 id: id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1, acceptedAt: now, dueAt: arrival.dueAt
             )
+            let answer: OpeningAnswer? = arrival.opening.map { opening in
+                state.suppressed[opening.addressKey].map { .suppressed(reason: $0) } ?? .opened
+            }
+            let fresh = delivery
+            if let opening = arrival.opening, answer == .opened {
+                delivery.openAttempt = Delivery.OpenAttempt(
+                    number: 1, channel: opening.channel, provider: opening.provider, openedAt: opening.at)
+            }
             state.records[id] = Record(
                 body: arrival.body, source: arrival.source, delivery: delivery, lease: arrival.lease,
                 leaseUntil: arrival.lease == nil ? nil : now.advanced(by: Self.lease))
-            return .accepted(delivery)
+            return .accepted(fresh, answer)
         }
     }
 

@@ -170,7 +170,7 @@ final class MemoryQueue: DecisionQueue {
             Entry(
                 lease: Lease(
                     shard: shard, stream: stream, entry: entry, content: content,
-                    source: origin ?? "\(stream)/\(entry)",
+                    origin: origin,
                     appendedAt: now)))
     }
 }

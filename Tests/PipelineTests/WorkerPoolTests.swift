@@ -70,7 +70,7 @@ struct WorkerPoolTests {
 
         try await self.withWorker(fleet, concurrency: 10) { group in
             try await eventually("one is on the wire, one waits") {
-                email.inFlight == 1 && fleet.ledger.records.count == 2
+                email.inFlight == 1 && fleet.holds.count == 2
             }
             await group.triggerGracefulShutdown()
             try await eventually("the grace period runs") { !self.clock.deadlines.isEmpty }
@@ -78,6 +78,7 @@ struct WorkerPoolTests {
             try await eventually("the waiting one is handed back") { fleet.holds.count == 1 }
             latch.open()
         }
+        try await eventually("the one on the wire is finished") { fleet.holds.count == 0 }
 
         #expect(email.sent.count == 1)
         let sent = try #require(email.keys.first?.split(separator: "/").first.map(String.init))

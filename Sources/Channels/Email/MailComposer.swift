@@ -70,17 +70,9 @@ struct MailComposer: Sendable {
         HeaderField.append("Subject", text: content.subject, to: &output)
         switch (content.text, content.html) {
         case (let text?, let html?):
-            let boundary = Self.boundary(seed: seed[32...], absentFrom: text, html)
-            output.append(contentsOf: "Content-Type: multipart/alternative;\r\n boundary=\"".utf8)
-            output.append(contentsOf: boundary)
-            output.append(contentsOf: "\"\r\n\r\n".utf8)
-            Self.appendPart(text, "text/plain", after: boundary, to: &output)
-            Self.appendPart(html, "text/html", after: boundary, to: &output)
-            output.append(contentsOf: "--".utf8)
-            output.append(contentsOf: boundary)
-            output.append(contentsOf: "--\r\n".utf8)
+            Self.appendAlternatives(text, html, seed: seed[32...], to: &output)
         case (let text, let html):
-            Self.appendBody(text ?? html ?? [], html == nil ? "text/plain" : "text/html", to: &output)
+            _ = Self.appendBody(text ?? html ?? [], html == nil ? "text/plain" : "text/html", to: &output)
             if output.last != 10 { output.append(contentsOf: [13, 10]) }
         }
         guard output.count <= self.bytesMax else { throw self.tooLarge(output.count) }
@@ -94,34 +86,50 @@ struct MailComposer: Sendable {
                 + "`limits.message_bytes` of the provider")
     }
 
-    private static func appendPart(
-        _ text: [UInt8], _ type: String, after boundary: [UInt8], to output: inout [UInt8]
+    /// Two parts between boundaries that occur in neither.
+    private static func appendAlternatives(
+        _ text: [UInt8], _ html: [UInt8], seed: ArraySlice<UInt8>, to output: inout [UInt8]
     ) {
-        output.append(contentsOf: "--".utf8)
-        output.append(contentsOf: boundary)
-        output.append(contentsOf: [13, 10])
-        self.appendBody(text, type, to: &output)
-        output.append(contentsOf: [13, 10])
-    }
-
-    private static func appendBody(_ text: [UInt8], _ type: String, to output: inout [UInt8]) {
-        let encoding = TransferEncoding(for: text)
-        output.append(contentsOf: "Content-Type: ".utf8)
-        output.append(contentsOf: type.utf8)
-        output.append(contentsOf: "; charset=utf-8\r\nContent-Transfer-Encoding: ".utf8)
-        output.append(contentsOf: encoding.name.utf8)
-        output.append(contentsOf: [13, 10, 13, 10])
-        encoding.append(text, to: &output)
-    }
-
-    /// `=_` cannot occur in quoted-printable (RFC 2045 §6.7 recommends it); other texts are looked through.
-    private static func boundary(seed: ArraySlice<UInt8>, absentFrom text: [UInt8], _ html: [UInt8]) -> [UInt8] {
+        let start = output.count
+        // `=_` cannot occur in quoted-printable (RFC 2045 §6.7 recommends it); what is left as it is, is looked through.
         var boundary = Array("=_".utf8) + seed
-        while text.firstRange(of: boundary, from: 0) != nil || html.firstRange(of: boundary, from: 0) != nil {
+        while true {
+            output.append(contentsOf: "Content-Type: multipart/alternative;\r\n boundary=\"".utf8)
+            output.append(contentsOf: boundary)
+            output.append(contentsOf: "\"\r\n\r\n".utf8)
+            let mayHold = [
+                self.appendPart(text, "text/plain", after: boundary, to: &output).mayHoldBoundary,
+                self.appendPart(html, "text/html", after: boundary, to: &output).mayHoldBoundary,
+            ]
+            output.append(contentsOf: "--".utf8)
+            output.append(contentsOf: boundary)
+            output.append(contentsOf: "--\r\n".utf8)
+            let isInText = mayHold[0] && text.firstRange(of: boundary, from: 0) != nil
+            guard isInText || mayHold[1] && html.firstRange(of: boundary, from: 0) != nil else { return }
+            output.removeLast(output.count - start)
             let digest = SHA256.hash(data: boundary)
             boundary = Array("=_".utf8)
             appendHexadecimal(digest.prefix(16), to: &boundary)
         }
-        return boundary
+    }
+
+    private static func appendPart(
+        _ text: [UInt8], _ type: String, after boundary: [UInt8], to output: inout [UInt8]
+    ) -> TransferEncoding.Written {
+        output.append(contentsOf: "--".utf8)
+        output.append(contentsOf: boundary)
+        output.append(contentsOf: [13, 10])
+        let written = self.appendBody(text, type, to: &output)
+        output.append(contentsOf: [13, 10])
+        return written
+    }
+
+    private static func appendBody(
+        _ text: [UInt8], _ type: String, to output: inout [UInt8]
+    ) -> TransferEncoding.Written {
+        output.append(contentsOf: "Content-Type: ".utf8)
+        output.append(contentsOf: type.utf8)
+        output.append(contentsOf: "; charset=utf-8\r\nContent-Transfer-Encoding: ".utf8)
+        return TransferEncoding.append(text, to: &output)
     }
 }

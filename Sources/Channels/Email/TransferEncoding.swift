@@ -1,70 +1,65 @@
 /// The body of one MIME part: as it is when any server takes it so, else quoted-printable (RFC 2045 §6.7).
 
 enum TransferEncoding {
-    case sevenBit
-    case quotedPrintable
-
     /// The longest line that is left as it is; RFC 5322 §2.1.1.
     private static let lineMax = 78
     /// RFC 2045 §6.7 (5) allows 76 with the `=` of a soft line break.
     private static let encodedLineMax = 75
 
-    /// The value of Content-Transfer-Encoding.
-    var name: String {
-        switch self {
-        case .sevenBit: "7bit"
-        case .quotedPrintable: "quoted-printable"
-        }
+    /// What a body looks like on the wire.
+    struct Written {
+        /// Whether a line begins with two hyphens, as a boundary's would. Never in quoted-printable that matters:
+        /// a boundary holds `=`, which is encoded there.
+        var mayHoldBoundary: Bool
     }
 
-    /// `sevenBit` for short lines of printable ASCII of which no mail server on the way changes a byte:
-    /// no blank at a line's end, no `From ` and no dot at its start.
-    init(for text: [UInt8]) {
-        var column = 0
-        var previous: UInt8 = 10
-        for index in text.indices {
-            let byte = text[index]
-            if byte == 10 || byte == 13 {
-                if previous == UInt8(ascii: " ") || previous == 9 {
-                    self = .quotedPrintable
-                    return
-                }
-                column = 0
-            } else {
-                column += 1
-                let isFragile = column == 1 && (byte == UInt8(ascii: ".") || Self.isFrom(text, at: index))
-                guard byte < 0x7F, byte >= 0x20 || byte == 9, column <= Self.lineMax, !isFragile else {
-                    self = .quotedPrintable
-                    return
-                }
-            }
-            previous = byte
-        }
-        self = previous == UInt8(ascii: " ") || previous == 9 ? .quotedPrintable : .sevenBit
+    /// Appends the value of Content-Transfer-Encoding, the empty line and `text`, with CRLF for every line break
+    /// (LF, CRLF or CR).
+    ///
+    /// One pass where the text can stay as it is, which is nearly always: it is written while it is looked at, and
+    /// taken back when a line turns up that cannot.
+    static func append(_ text: [UInt8], to output: inout [UInt8]) -> Written {
+        let start = output.count
+        output.append(contentsOf: "7bit\r\n\r\n".utf8)
+        if let written = self.appendLines(text, to: &output) { return written }
+        output.removeLast(output.count - start)
+        output.append(contentsOf: "quoted-printable\r\n\r\n".utf8)
+        self.appendQuotedPrintable(text, to: &output)
+        return Written(mayHoldBoundary: false)
     }
 
-    /// Appends `text` with CRLF for every line break (LF, CRLF or CR).
-    func append(_ text: [UInt8], to output: inout [UInt8]) {
-        switch self {
-        case .sevenBit: Self.appendLines(text, to: &output)
-        case .quotedPrintable: Self.appendQuotedPrintable(text, to: &output)
-        }
-    }
-
-    private static func appendLines(_ text: [UInt8], to output: inout [UInt8]) {
+    /// Nil, with part of the text appended, unless all of it is short lines of printable ASCII of which no mail
+    /// server on the way changes a byte: no blank at a line's end, no `From ` and no dot at its start.
+    private static func appendLines(_ text: [UInt8], to output: inout [UInt8]) -> Written? {
+        var written = Written(mayHoldBoundary: false)
+        let bytes = text.span
         var start = 0
-        var index = 0
-        while index < text.count {
-            guard text[index] == 10 || text[index] == 13 else {
-                index += 1
-                continue
+        while start < bytes.count {
+            var end = start
+            // Unsigned, so that one comparison finds controls, DEL and bytes above.
+            while end < bytes.count, bytes[end] &- 0x20 < 0x5F || bytes[end] == 9 { end += 1 }
+            if end < bytes.count, bytes[end] != 10, bytes[end] != 13 { return nil }
+            guard self.isSafeLine(bytes, start, end) else { return nil }
+            if end - start >= 2, bytes[start] == UInt8(ascii: "-"), bytes[start + 1] == UInt8(ascii: "-") {
+                written.mayHoldBoundary = true
             }
-            output.append(contentsOf: text[start..<index])
-            output.append(contentsOf: [13, 10])
-            index += isCRLF(text, at: index) ? 2 : 1
-            start = index
+            output.append(contentsOf: text[start..<end])
+            guard end < bytes.count else { break }
+            output.append(13)
+            output.append(10)
+            start = end + (bytes[end] == 13 && end + 1 < bytes.count && bytes[end + 1] == 10 ? 2 : 1)
         }
-        output.append(contentsOf: text[start...])
+        return written
+    }
+
+    private static func isSafeLine(_ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> Bool {
+        guard end > start else { return true }
+        guard end - start <= self.lineMax, bytes[start] != UInt8(ascii: ".") else { return false }
+        if bytes[end - 1] == UInt8(ascii: " ") || bytes[end - 1] == 9 { return false }
+        // Mailbox files put a `>` before such a line.
+        return end - start < 5 || bytes[start] != UInt8(ascii: "F") || bytes[start + 1] != UInt8(ascii: "r")
+            || bytes[start + 2] != UInt8(ascii: "o") || bytes[start + 3] != UInt8(ascii: "m")
+            || bytes[start + 4] != UInt8(ascii: " ")
     }
 
     private static func appendQuotedPrintable(_ text: [UInt8], to output: inout [UInt8]) {

@@ -64,8 +64,13 @@ private struct PreparedPush: PreparedMessage {
 
     var size: Int { self.request.body.count }
 
-    /// A refused access token is renewed once: FCM has not acted on such a request.
     func send() async -> Outcome {
+        // Shielded: to drop a request that is on the wire would make its outcome unknown.
+        await Task { await self.sendOnce() }.value
+    }
+
+    /// A refused access token is renewed once: FCM has not acted on such a request.
+    private func sendOnce() async -> Outcome {
         do throws(AccessTokenFailure) {
             let token = try await self.tokens.token()
             let answer = await self.exchange(token)

@@ -87,6 +87,11 @@ private struct PreparedSMS: PreparedMessage {
     var size: Int { self.request.body.count }
 
     func send() async -> Outcome {
+        // Shielded: to drop a request that is on the wire would make its outcome unknown.
+        await Task { await self.exchange() }.value
+    }
+
+    private func exchange() async -> Outcome {
         do throws(HTTPFailure) {
             return self.answers.outcome(try await self.transport.perform(self.request), now: self.now)
         } catch {

@@ -109,11 +109,19 @@ struct MessageTemplate: Sendable {
 /// Finds the files of one template for one locale.
 struct TemplateLookup {
     let name: String
-    let locale: String?
+    /// In lower case with hyphens; empty when there is none.
+    let locale: String
     let template: MessageTemplate
 
+    init(name: String, locale: String?, template: MessageTemplate) {
+        self.name = name
+        let lower = locale?.lowercased() ?? ""
+        self.locale = lower.utf8.contains(UInt8(ascii: "_")) ? lower.replacing("_", with: "-") : lower
+        self.template = template
+    }
+
     func file(_ kind: TemplateFileKind) -> TemplateFile? {
-        var tag = (self.locale ?? "").lowercased().replacing("_", with: "-")
+        var tag = self.locale
         while !tag.isEmpty {
             if let file = self.template.files[tag]?[kind] { return file }
             guard let dash = tag.lastIndex(of: "-") else { break }

@@ -20,7 +20,9 @@ package protocol DecisionQueue: Sendable {
 }
 
 /// A worker's temporary hold on one stream entry.
-package struct Lease: Sendable, Equatable {
+///
+/// An object: it goes through every step of a delivery, and a reference is cheaper to pass on.
+package final class Lease: Sendable, Hashable {
     package enum Content: Sendable, Equatable {
         /// What a producer appended: a decision's text, not yet looked at.
         case decision([UInt8])
@@ -30,25 +32,36 @@ package struct Lease: Sendable, Equatable {
         case malformed(fields: [String])
     }
 
-    package var shard: Int
+    package let shard: Int
     /// The stream's name.
-    package var stream: String
-    package var entry: String
-    package var content: Content
+    package let stream: String
+    package let entry: String
+    /// Stream and entry: names the entry in all of Redis.
+    package let place: String
+    package let content: Content
     /// Where the entry came from first: survives forwarding to another shard.
-    package var source: String
+    package let source: String
     /// When the entry was appended, by its id.
-    package var appendedAt: Timestamp
+    package let appendedAt: Timestamp
 
-    package init(
-        shard: Int, stream: String, entry: String, content: Content, source: String, appendedAt: Timestamp
-    ) {
+    /// - Parameter origin: Where a forwarded entry came from; nil for one that is where it was appended.
+    package init(shard: Int, stream: String, entry: String, content: Content, origin: String?, appendedAt: Timestamp) {
         self.shard = shard
         self.stream = stream
         self.entry = entry
+        self.place = "\(stream)/\(entry)"
         self.content = content
-        self.source = source
+        self.source = origin ?? self.place
         self.appendedAt = appendedAt
+    }
+
+    /// The same entry: what it holds never changes.
+    package static func == (left: Lease, right: Lease) -> Bool {
+        left === right || left.place == right.place
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(self.place)
     }
 }
 

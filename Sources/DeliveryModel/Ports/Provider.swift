@@ -43,6 +43,9 @@ package protocol PreparedMessage: Sendable {
     var size: Int { get }
 
     /// Sends it and says what came of it. Takes no longer than the provider's time limits; never throws.
+    ///
+    /// When the task is cancelled, a message that has not begun is given back as deferred; one that is on the wire is
+    /// finished, since its answer is worth more than a quick end.
     func send() async -> Outcome
 }
 
