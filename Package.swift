@@ -69,6 +69,7 @@ let package = Package(
 
         // Row 1. Drivers and pure decisions: no word of Redis keys, SQL or templates here.
         .target(name: "Learning", dependencies: ["DeliveryModel"], swiftSettings: strict),
+        .target(name: "LocalTime", dependencies: ["DeliveryModel", "ThreadBridge"], swiftSettings: strict),
         .target(
             name: "RedisClient", dependencies: ["CHiredis", "ThreadBridge", logging, nioCore, nioPosix, nioSSL],
             swiftSettings: strict),
@@ -99,7 +100,8 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "DeliveryModel", "Learning", "Telemetry", "ThreadBridge", deque, lifecycle, logging, metrics,
+                "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", deque, lifecycle, logging,
+                metrics,
             ],
             swiftSettings: strict),
         .target(
@@ -116,9 +118,9 @@ let package = Package(
             name: "martlet",
             dependencies: [
                 "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
-                "MartletClient", "Pipeline",
+                "LocalTime", "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMTPTransport", "Simulators", "Telemetry",
-                "ThreadBridge", arguments, crypto, deque, lifecycle, logging, metrics, nioPosix, unixSignals,
+                "ThreadBridge", arguments, crypto, lifecycle, logging, metrics, nioCore, nioPosix, unixSignals,
             ],
             swiftSettings: strict),
         .target(
@@ -166,12 +168,17 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "LocalTimeTests", dependencies: ["DeliveryModel", "LocalTime"], exclude: ["Python"],
+            swiftSettings: strict),
+        .testTarget(
             name: "MartletClientTests",
             dependencies: ["DeliveryModel", "LocalServers", "MartletClient", "RedisClient", logging, nioPosix],
             swiftSettings: strict),
         .testTarget(
             name: "PipelineTests",
-            dependencies: ["DeliveryModel", "Learning", "Pipeline", "Telemetry", "ThreadBridge", lifecycle, logging],
+            dependencies: [
+                "DeliveryModel", "Learning", "LocalTime", "Pipeline", "Telemetry", "ThreadBridge", lifecycle, logging,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "PostgresClientTests", dependencies: ["LocalServers", "PostgresClient", "ThreadBridge"],

@@ -27,6 +27,10 @@ package struct FleetMeters: Sendable {
         self.registry.counter(.decisionsRejected, source, rejections.first?.code ?? "unknown").increment()
     }
 
+    func zoneGuessed(_ source: DueTime.ZoneSource) {
+        self.registry.counter(.zonesGuessed, source.rawValue).increment()
+    }
+
     func forwarded() {
         self.registry.counter(.decisionsForwarded).increment()
     }

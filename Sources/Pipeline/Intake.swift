@@ -8,17 +8,19 @@ package final class Intake: DecisionIntake {
     let clock: any WallClock
     /// Into how many shards users are divided.
     package let shards: Int
+    let dueTime: DueTime
     let meters: FleetMeters
     let logger: Logger
 
     package init(
-        ledger: any DeliveryLedger, queue: any DecisionQueue, clock: any WallClock, shards: Int, meters: FleetMeters,
-        logger: Logger
+        ledger: any DeliveryLedger, queue: any DecisionQueue, clock: any WallClock, shards: Int,
+        dueTime: DueTime = DueTime(), meters: FleetMeters, logger: Logger
     ) {
         self.ledger = ledger
         self.queue = queue
         self.clock = clock
         self.shards = shards
+        self.dueTime = dueTime
         self.meters = meters
         self.logger = logger
     }
@@ -143,9 +145,14 @@ package final class Intake: DecisionIntake {
 
     /// Due later only by more than a moment: what is due now is carried out under the lease it came with.
     private func due(_ decision: Decision) -> Timestamp {
-        let answer = DueTime.of(decision, now: self.clock.now())
-        if answer.isZoneGuessed {
-            self.logger.info("no usable time zone: UTC is used", metadata: ["decision.id": "\(decision.id)"])
+        let answer = self.dueTime.of(decision, now: self.clock.now())
+        if let source = answer.zoneSource, source != .given {
+            self.meters.zoneGuessed(source)
+            self.logger.info(
+                "no usable time zone: one is guessed",
+                metadata: [
+                    "decision.id": "\(decision.id)", "zone": "\(answer.zone ?? "")", "from": "\(source.rawValue)",
+                ])
         }
         return answer.dueAt
     }

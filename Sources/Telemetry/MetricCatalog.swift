@@ -9,7 +9,8 @@
 package enum MetricCatalog {
     /// Every counter.
     package static let counters: [CounterMetric] = [
-        .decisionsAccepted, .decisionsDuplicate, .decisionsRejected, .decisionsForwarded, .deliveriesSettled,
+        .decisionsAccepted, .decisionsDuplicate, .decisionsRejected, .decisionsForwarded, .zonesGuessed,
+        .deliveriesSettled,
         .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .httpRequests, .metricsOverflow, .processCPU,
     ]
 
@@ -87,6 +88,16 @@ extension CounterMetric {
         help: "Decisions that arrived on another shard's stream than the user's and were moved there.",
         alertOn: "Nothing. Forwarding costs a round trip and no correctness.",
         doNotAlertOn: "A constant share: the producer computes the shard differently or not at all.")
+
+    /// Local times that had to be placed in a guessed zone.
+    package static let zonesGuessed = CounterMetric(
+        "martlet_zones_guessed_total", unit: .decisions,
+        help: "Decisions with a local time whose user has no known zone, by what the zone was guessed from.",
+        labels: [
+            .closed("guess", "country", "setting", "utc", note: "the locale's country, the fleet's setting, or nothing")
+        ],
+        alertOn: "A growing share by utc: a producer stopped to send zones, or this machine lacks the tz database.",
+        doNotAlertOn: "A constant share: people whose zone nobody knows are reached all the same.")
 }
 
 // MARK: - Deliveries

@@ -6,6 +6,7 @@ import DeliveryModel
 import Edge
 import Foundation
 import Ledger
+import LocalTime
 import Logging
 import Metrics
 import NIOPosix
@@ -81,7 +82,13 @@ struct Fleet {
         let clock = SystemClock()
         let intake = Intake(
             ledger: connections.ledger, queue: connections.queue, clock: clock, shards: self.settings.shards,
-            meters: meters, logger: self.logger)
+            dueTime: DueTime(zones: Settings.zones, fallback: self.settings.defaultZone), meters: meters,
+            logger: self.logger)
+        if Settings.zones.zone(named: "Etc/UTC") == nil {
+            self.logger.warning(
+                "this machine has no time zone database: local times are taken as UTC",
+                metadata: ["mend": "apt-get install tzdata"])
+        }
         var services: [any Service] = [
             Accounting(
                 ledger: connections.ledger, queue: connections.queue, clock: clock, meters: meters, logger: self.logger)

@@ -5,12 +5,16 @@
 import DeliveryModel
 import Edge
 import Foundation
+import LocalTime
 import Logging
 import Pipeline
 import SettingsFile
 import Telemetry
 
 struct Settings: Sendable {
+    /// The zones of this machine, for the whole process.
+    static let zones = TimeZoneCatalog()
+
     var redisURL: String?
     var databaseURL: String?
     var shards = 16
@@ -19,6 +23,8 @@ struct Settings: Sendable {
     var grace = Milliseconds.seconds(30)
     var lease = Milliseconds.seconds(30)
     var retry = RetryPolicy()
+    /// Of people whose zone and country are unknown; nil for UTC.
+    var defaultZone: TimeZoneRules?
     var providersFolder = "channels/providers"
     var templatesFolder = "channels/templates"
     var dataFolder = "data"
@@ -76,6 +82,15 @@ struct Settings: Sendable {
         self.retry.longest = .seconds(Int64(retry.integer("longest_seconds", in: 1...86400, default: 3600)))
         self.retry.attemptsMax = retry.integer("attempts", in: 1...100, default: self.retry.attemptsMax)
         retry.finish()
+        let schedule = root.section("schedule")
+        if let name = schedule.string("default_timezone") {
+            self.defaultZone = Self.zones.zone(named: name)
+            if self.defaultZone == nil {
+                schedule.report(
+                    "default_timezone", "`\(name.prefix(64))` is not in this machine's time zone database")
+            }
+        }
+        schedule.finish()
         let channels = root.section("channels")
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)
         self.templatesFolder = channels.string("templates").map(resolved) ?? resolved(self.templatesFolder)

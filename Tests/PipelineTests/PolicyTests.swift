@@ -1,6 +1,7 @@
 // The pure parts: when to try again, when a decision is due, which arm is carried out.
 import DeliveryModel
 import Learning
+import LocalTime
 import Pipeline
 import Testing
 
@@ -47,19 +48,24 @@ struct RetryPolicyTests {
 @Suite("The time at which a decision is due")
 struct DueTimeTests {
     private func due(_ decision: Decision, now: Int64) -> DueTime.Answer {
-        DueTime.of(decision, now: Timestamp(milliseconds: now * 1000))
+        DueTime().of(decision, now: Timestamp(milliseconds: now * 1000))
     }
 
-    private func local(_ hour: Int, _ minute: Int, zone: String? = "Europe/Warsaw", notBefore: Int64? = nil) -> Decision
+    private func local(
+        _ hour: Int, _ minute: Int, zone: String? = "Europe/Warsaw", notBefore: Int64? = nil, locale: String? = nil
+    )
+        -> Decision
     {
-        decision(
+        var local = decision(
             notBefore: notBefore.map { Timestamp(milliseconds: $0 * 1000) },
             timing: .local(minuteOfDay: hour * 60 + minute), timezone: zone)
+        local.user.locale = locale
+        return local
     }
 
     @Test func isNowOrTheEarliestAllowed() {
         #expect(self.due(decision(), now: 1000).dueAt == Timestamp(milliseconds: 1_000_000))
-        #expect(!self.due(decision(), now: 1000).isZoneGuessed)
+        #expect(self.due(decision(), now: 1000).zoneSource == nil)
         let later = decision(notBefore: Timestamp(milliseconds: 5_000_000), timing: .optimize)
         #expect(self.due(later, now: 1000).dueAt == Timestamp(milliseconds: 5_000_000))
         #expect(self.due(later, now: 6000).dueAt == Timestamp(milliseconds: 6_000_000))
@@ -73,7 +79,7 @@ struct DueTimeTests {
     func isTheNextTimeThatTheClockOnTheWallShowsIt(_ hour: Int, _ minute: Int, _ expected: Int64) {
         let answer = self.due(self.local(hour, minute), now: 1_772_323_200)
         #expect(answer.dueAt == Timestamp(milliseconds: expected * 1000))
-        #expect(!answer.isZoneGuessed)
+        #expect(answer.zoneSource == .given && answer.zone == "Europe/Warsaw")
     }
 
     @Test func isNeverBeforeTheEarliestAllowed() {
@@ -98,7 +104,28 @@ struct DueTimeTests {
     func isByUTCAndSaysSoWithoutAUsableZone(_ zone: String?) {
         let answer = self.due(self.local(9, 0, zone: zone), now: 1_772_323_200)
         #expect(answer.dueAt == Timestamp(milliseconds: 1_772_355_600_000))
-        #expect(answer.isZoneGuessed)
+        #expect(answer.zoneSource == .utc)
+    }
+
+    // 09:00 in Warsaw on 1 March 2026 is 08:00Z, in São Paulo 12:00Z.
+    @Test(
+        arguments: [
+            ("pl-PL", "Europe/Warsaw", 1_772_352_000), ("pt-BR", "America/Sao_Paulo", 1_772_366_400),
+        ] as [(String, String, Int64)])
+    func isByTheCountryOfTheLocaleWithoutAUsableZone(_ locale: String, _ zone: String, _ expected: Int64) {
+        let answer = self.due(self.local(9, 0, zone: "Middle/Earth", locale: locale), now: 1_772_323_200)
+        #expect(answer.zoneSource == .country && answer.zone == zone)
+        #expect(answer.dueAt == Timestamp(milliseconds: expected * 1000))
+    }
+
+    @Test func isByTheFleetsSettingWhenTheCountryIsUnknown() {
+        let zones = TimeZoneCatalog()
+        let dueTime = DueTime(zones: zones, fallback: zones.zone(named: "Europe/Warsaw"))
+        let now = Timestamp(milliseconds: 1_772_323_200_000)
+        let answer = dueTime.of(self.local(9, 0, zone: nil, locale: "eo"), now: now)
+        #expect(answer.zoneSource == .setting)
+        #expect(answer.dueAt == Timestamp(milliseconds: 1_772_352_000_000))
+        #expect(dueTime.of(self.local(9, 0, zone: "UTC", locale: "eo"), now: now).zoneSource == .given)
     }
 
     @Test func isAlwaysWithinADayAndAnHourOfTheEarliest() {

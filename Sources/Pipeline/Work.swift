@@ -1,0 +1,72 @@
+/// What travels along the line of a delivery, and how the line ends early.
+import DeliveryModel
+import Synchronization
+
+/// The line has come to its end early.
+enum Settled: Error {
+    /// This is what the queue is told.
+    case told(Settlement)
+    /// The entry's decision was accepted before.
+    case knownBefore(id: String)
+
+    init(_ settlement: Settlement) {
+        self = .told(settlement)
+    }
+}
+
+/// A delivery that this worker holds, or a new decision that is about to become one.
+///
+/// A class: it travels through every step, and a reference is cheaper to pass on than a score of fields.
+final class Work: Sendable {
+    let decision: Decision
+    let delivery: Delivery
+    let lease: Lease
+    private let arrival: Arrival?
+    private let isAccepted = Atomic(false)
+    /// Since when it could have been carried out: appended, or due, whichever is later.
+    let dueSince: Timestamp
+    /// How long it waited for a worker.
+    let waited: Milliseconds
+
+    init(
+        decision: Decision, delivery: Delivery, lease: Lease, arrival: Arrival?, dueSince: Timestamp,
+        waited: Milliseconds
+    ) {
+        self.decision = decision
+        self.delivery = delivery
+        self.lease = lease
+        self.arrival = arrival
+        self.dueSince = dueSince
+        self.waited = waited
+    }
+
+    /// What the ledger must be told before anything else; nil for what it knows.
+    var arrivalToAccept: Arrival? { self.isAccepted.load(ordering: .relaxed) ? nil : self.arrival }
+
+    func wasAccepted() { self.isAccepted.store(true, ordering: .relaxed) }
+}
+
+/// A delivery with the step that is to be carried out.
+final class SendTask: Sendable {
+    let work: Work
+    let plan: ChosenPlan
+    let step: Step
+
+    init(work: Work, plan: ChosenPlan, step: Step) {
+        self.work = work
+        self.plan = plan
+        self.step = step
+    }
+
+    var decision: Decision { self.work.decision }
+    var delivery: Delivery { self.work.delivery }
+}
+
+/// An attempt that is on record and may be on the wire.
+struct OpenedAttempt: Sendable {
+    let number: Int
+    let channel: ChannelKind
+    let provider: String
+    let addressKey: [UInt8]
+    let openedAt: Timestamp
+}
