@@ -17,6 +17,8 @@ package struct Delivery: Sendable, Equatable {
     package var stepAttempts: Int
     /// Whether a provider has already accepted a message of an earlier step.
     package var hasSent: Bool
+    /// How often in a row a lease on it lapsed: its worker died, or was silent for too long.
+    package var lapses: Int
     /// An attempt whose outcome nobody recorded: its worker died between opening and closing it.
     package var openAttempt: OpenAttempt?
     /// The goals that the user has reached so far.
@@ -38,7 +40,8 @@ package struct Delivery: Sendable, Equatable {
 
     package init(
         id: String, shard: Int, epoch: Int, acceptedAt: Timestamp, dueAt: Timestamp, step: Int = 0, attempts: Int = 0,
-        stepAttempts: Int = 0, hasSent: Bool = false, openAttempt: OpenAttempt? = nil, goalsReached: Set<Goal> = []
+        stepAttempts: Int = 0, hasSent: Bool = false, lapses: Int = 0, openAttempt: OpenAttempt? = nil,
+        goalsReached: Set<Goal> = []
     ) {
         self.id = id
         self.shard = shard
@@ -49,6 +52,7 @@ package struct Delivery: Sendable, Equatable {
         self.attempts = attempts
         self.stepAttempts = stepAttempts
         self.hasSent = hasSent
+        self.lapses = lapses
         self.openAttempt = openAttempt
         self.goalsReached = goalsReached
     }

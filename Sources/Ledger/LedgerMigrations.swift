@@ -4,6 +4,8 @@ import PostgresClient
 enum LedgerMigrations {
     static let all = [
         PostgresMigration(
-            number: 1, name: "ledger", sql: String(decoding: PackageResources._001_ledger_sql, as: UTF8.self))
+            number: 1, name: "ledger", sql: String(decoding: PackageResources._001_ledger_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 2, name: "lapses", sql: String(decoding: PackageResources._002_lapses_sql, as: UTF8.self)),
     ]
 }

@@ -120,9 +120,10 @@ struct LedgerStatements: Sendable {
                 number: number, channel: ChannelKind(rawValue: try rows[row, 12].text) ?? .email,
                 provider: try rows[row, 13].text, openedAt: Timestamp(milliseconds: try rows[row, 14].milliseconds))
         }
-        let kinds = try rows[row, 15].orNil?.text.split(separator: ",") ?? []
+        delivery.lapses = try rows[row, 15].int
+        let kinds = try rows[row, 16].orNil?.text.split(separator: ",") ?? []
         delivery.goalsReached = Set(kinds.compactMap { Goal(rawValue: String($0)) })
-        return .claimed(delivery, body: try rows[row, 16].byteArray)
+        return .claimed(delivery, body: try rows[row, 17].byteArray)
     }
 
     func open(_ group: [AttemptOpening], _ connection: PostgresConnection) throws(PostgresError) -> [OpeningAnswer] {

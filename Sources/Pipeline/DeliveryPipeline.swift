@@ -26,7 +26,12 @@ package final class DeliveryPipeline: Sendable {
     let holds: HoldRegister
     let meters: FleetMeters
     let logger: Logger
-    private let runs = Atomic<UInt64>(0)
+    let runs = Atomic<UInt64>(0)
+    /// Deliveries whose workers ended go one at a time.
+    private let suspects = Gate(places: 1)
+
+    /// A delivery is set aside when so many leases on it have lapsed in a row.
+    static let lapsesMax = 3
 
     package init(
         ledger: any DeliveryLedger, queue: any DecisionQueue, providers: ProviderPool, intake: Intake,
@@ -78,6 +83,25 @@ package final class DeliveryPipeline: Sendable {
     }
 
     private func carryOut(_ work: Work) async throws(Settled) -> Settlement {
+        guard work.lapses > 0 else { return try await self.carryOutNow(work) }
+        // One at a time: should the worker end, only this one was in its hand.
+        do throws(CancellationError) {
+            try await self.suspects.enter()
+        } catch {
+            throw Settled(.abandon)
+        }
+        defer { self.suspects.leave() }
+        // An attempt that was left open is closed first; how often that may go on, the retry policy says.
+        guard work.lapses < Self.lapsesMax || work.delivery.openAttempt != nil else {
+            self.logger.error(
+                "a delivery is set aside: its workers ended with it in hand",
+                metadata: ["decision.id": "\(work.delivery.id)", "leases": "\(work.lapses)"])
+            try await self.setAside(work)
+        }
+        return try await self.carryOutNow(work)
+    }
+
+    private func carryOutNow(_ work: Work) async throws(Settled) -> Settlement {
         let task = try await self.plan(work)
         try await self.admit(task)
         let (attempt, outcome) = try await self.attempt(task)
@@ -97,6 +121,10 @@ package final class DeliveryPipeline: Sendable {
 
     /// Makes the leased entry work of ours, or learns that there is nothing to do.
     private func claim(_ lease: Lease) async throws(Settled) -> Work {
+        if case .decision(let body) = lease.content, lease.deliveries > Self.lapsesMax + 2 {
+            // Not even its acceptance was reached: it is not looked at again.
+            throw Settled(.reject([Self.poison(lease.deliveries)], original: body, id: nil))
+        }
         switch lease.content {
         case .malformed(let fields):
             throw Settled(.reject([Self.malformed(fields)], original: [], id: nil))
@@ -111,6 +139,8 @@ package final class DeliveryPipeline: Sendable {
             case .arrival(let arrival):
                 self.holds.name(arrival.decision.id, lease)
                 let work = self.work(arrival, lease)
+                // What others ended with in hand is accepted before anything else, so that the ledger counts.
+                if arrival.lease != nil, lease.deliveries > 1 { _ = try await self.accept(work, nil) }
                 guard arrival.lease == nil else { return work }
                 let delivery = try await self.accept(work, nil).delivery
                 throw Settled(.snooze(id: delivery.id, shard: delivery.shard, until: delivery.dueAt))
@@ -121,7 +151,7 @@ package final class DeliveryPipeline: Sendable {
     /// Makes a new decision the fleet's own.
     ///
     /// - Parameter opening: Its first attempt, to be opened in the same commit.
-    private func accept(
+    func accept(
         _ work: Work, _ opening: AttemptOpening?
     ) async throws(Settled) -> (delivery: Delivery, opened: OpeningAnswer?) {
         guard let arrival = work.arrivalToAccept else { return (work.delivery, nil) }
@@ -157,6 +187,13 @@ package final class DeliveryPipeline: Sendable {
             self.logger.error("a scheduled delivery is not in the ledger", metadata: ["decision.id": "\(id)"])
             throw Settled(.acknowledge)
         }
+    }
+
+    /// Ends a delivery that nobody survives.
+    private func setAside(_ work: Work) async throws(Settled) -> Never {
+        try await self.end(
+            work, .settle(work.delivery.hasSent ? .sent : .failed, reason: "poison.leases"),
+            detail: "its workers ended \(work.lapses) times in a row while they held it")
     }
 
     /// Finds the step that is due. An attempt that was left open by a crash is closed first.
@@ -281,130 +318,5 @@ package final class DeliveryPipeline: Sendable {
             return .acknowledge
         }
         return self.settlement(for: next, of: task.delivery, class: task.decision.messageClass)
-    }
-}
-
-extension DeliveryPipeline {
-    /// Gives up on this step: the next one runs, or the delivery ends in `state`.
-    private func fail(
-        _ task: SendTask, _ state: TerminalState, reason: String, detail: String? = nil
-    ) async throws(Settled) -> Never {
-        let next = self.retry.afterFailing(
-            task.decision, plan: task.plan.steps, at: task.delivery.step, hasSent: task.delivery.hasSent,
-            now: self.clock.now(), reason: reason, state: state)
-        try await self.end(task.work, next, plan: task.plan, detail: detail)
-    }
-
-    /// Ends this lease without an attempt; a new decision is accepted first.
-    private func end(
-        _ work: Work, _ next: NextMove, plan: ChosenPlan? = nil, detail: String? = nil
-    ) async throws(Settled) -> Never {
-        let delivery = try await self.accept(work, nil).delivery
-        try await self.end(delivery, work.decision, next, plan: plan, detail: detail)
-    }
-
-    private func end(
-        _ delivery: Delivery, _ decision: Decision?, _ next: NextMove, plan: ChosenPlan? = nil, detail: String? = nil
-    ) async throws(Settled) -> Never {
-        let closing = Closing(
-            id: delivery.id, epoch: delivery.epoch, attempt: nil, next: next, plan: plan, step: delivery.step,
-            detail: detail, at: self.clock.now())
-        let isOurs = try await self.patiently { () throws(LedgerError) in try await self.ledger.close(closing) }
-        guard isOurs else {
-            self.meters.fenced()
-            throw Settled(.acknowledge)
-        }
-        throw Settled(self.settlement(for: next, of: delivery, class: decision?.messageClass ?? .marketing))
-    }
-
-    private func settlement(for next: NextMove, of delivery: Delivery, class messageClass: MessageClass) -> Settlement {
-        switch next {
-        case .settle(let state, _):
-            self.meters.settled(state, messageClass)
-            return .acknowledge
-        case .rest(let until, _, _):
-            return .snooze(id: delivery.id, shard: delivery.shard, until: until)
-        }
-    }
-
-    /// Asks the ledger until it answers: a ledger that is away fails nobody's attempt.
-    ///
-    /// Gives up only when the worker is told to end now; the entry stays pending for another worker.
-    private func patiently<Answer>(
-        _ ask: () async throws(LedgerError) -> Answer
-    ) async throws(Settled) -> Answer {
-        var pause = Milliseconds(50)
-        while true {
-            do throws(LedgerError) {
-                return try await ask()
-            } catch {
-                if error.code == .broken {
-                    self.logger.error("the ledger refused a call", metadata: ["detail": "\(error.detail)"])
-                }
-            }
-            do {
-                try await self.clock.sleep(until: self.clock.now().advanced(by: pause))
-            } catch {
-                throw Settled(.abandon)
-            }
-            pause = Milliseconds(min(pause.count * 2, 2000))
-        }
-    }
-
-    /// Tells the queue, until it listens. A lost acknowledgement would only make somebody look again.
-    private func settle(_ lease: Lease, _ settlement: Settlement) async {
-        var pause = Milliseconds(50)
-        while settlement != .abandon {
-            do throws(QueueError) {
-                try await self.queue.settle(lease, settlement)
-                return
-            } catch {
-                if error.code == .broken {
-                    self.logger.error("the queue refused a settlement", metadata: ["detail": "\(error.detail)"])
-                }
-            }
-            do {
-                try await self.clock.sleep(until: self.clock.now().advanced(by: pause))
-            } catch {
-                return
-            }
-            pause = Milliseconds(min(pause.count * 2, 2000))
-        }
-    }
-
-    private func hold(_ delivery: Delivery, of lease: Lease) {
-        self.holds.hold(Hold(id: delivery.id, epoch: delivery.epoch), of: lease)
-    }
-
-    private func work(_ decision: Decision, _ delivery: Delivery, _ lease: Lease, dueSince: Timestamp) -> Work {
-        let waited = Milliseconds(max(0, self.clock.now().since(dueSince).count))
-        return Work(
-            decision: decision, delivery: delivery, lease: lease, arrival: nil, dueSince: dueSince, waited: waited)
-    }
-
-    /// A new decision, as its delivery will be once it is accepted.
-    private func work(_ arrival: Arrival, _ lease: Lease) -> Work {
-        let now = self.clock.now()
-        let dueSince = max(lease.appendedAt, arrival.decision.notBefore ?? lease.appendedAt)
-        return Work(
-            decision: arrival.decision,
-            delivery: Delivery(
-                id: arrival.decision.id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1, acceptedAt: now,
-                dueAt: arrival.dueAt),
-            lease: lease, arrival: arrival, dueSince: dueSince, waited: Milliseconds(max(0, now.since(dueSince).count)))
-    }
-
-    /// The name under which the ledger holds a delivery for this run of its entry; no two runs share one, so that what
-    /// a run finds under its own name is its own doing.
-    private func newLeaseName() -> String {
-        "\(self.worker)/\(self.runs.wrappingAdd(1, ordering: .relaxed).newValue)"
-    }
-
-    private static func malformed(_ fields: [String]) -> Rejection {
-        Rejection(
-            .entryField, pointer: "",
-            detail:
-                "The entry has no field 'decision', only \(fields.prefix(8).joined(separator: ", ")): XADD … decision '<JSON>'."
-        )
     }
 }

@@ -43,6 +43,9 @@ final class Work: Sendable {
     /// What the ledger must be told before anything else; nil for what it knows.
     var arrivalToAccept: Arrival? { self.isAccepted.load(ordering: .relaxed) ? nil : self.arrival }
 
+    /// How often in a row a worker ended with it in hand.
+    var lapses: Int { max(self.delivery.lapses, self.lease.deliveries - 1) }
+
     func wasAccepted() { self.isAccepted.store(true, ordering: .relaxed) }
 }
 

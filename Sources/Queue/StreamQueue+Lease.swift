@@ -62,13 +62,24 @@ extension StreamQueue {
                 }
             }
         }
-        let taken = leases
+        let taken = try await self.counted(leases)
         return self.buffer.withLock { buffer in
             // What waits here has been silent as well, and is ours already.
             let known = Set(buffer)
             let others = taken.filter { !known.contains($0) }
             buffer += others
             return others.count
+        }
+    }
+
+    /// Asks how often each of these was given to a worker: one that kills its workers is known by it.
+    private func counted(_ leases: [Lease]) async throws(QueueError) -> [Lease] {
+        let commands = leases.map { RedisCommand("XPENDING", $0.stream, Keys.group, $0.entry, $0.entry, Int64(1)) }
+        guard !commands.isEmpty else { return [] }
+        return zip(leases, try await self.redis.queuePipeline(commands)).map { lease, reply in
+            // Entry, consumer, idle time, count.
+            let count = reply.array?.first?.array?.dropFirst(3).first?.integer ?? 2
+            return lease.given(times: max(2, Int(count)))
         }
     }
 

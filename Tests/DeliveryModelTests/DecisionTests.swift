@@ -115,6 +115,7 @@ import Testing
         let covered = Set(WrongDecision.all.map(\.code))
         let elsewhere: Set<RejectionCode> = [
             .jsonSyntax, .jsonUTF8, .jsonDepth, .jsonDuplicateMember, .jsonNumber, .jsonTruncated, .entryField,
+            .entryPoison,
             .tooLarge, .duplicate,
             .conversionTarget, .conversionGoal, .conversionValue,
         ]

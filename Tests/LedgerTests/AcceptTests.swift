@@ -167,6 +167,22 @@ extension LedgerTests {
             }
         }
 
+        @Test func countsTheLeasesThatLapsedInARow() async throws {
+            try await withLedger { test in
+                _ = try await test.accepted("d-1")
+                for (worker, lapses) in [("w2", 1), ("w3", 2), ("w3", 2)] {
+                    try await test.lapse("d-1")
+                    #expect(try await test.claimed("d-1", lease: worker).lapses == lapses, "\(worker)")
+                }
+                // Closing a lease sets it back.
+                let delivery = try await test.claimed("d-1", lease: "w3")
+                #expect(
+                    try await test.ledger.close(
+                        closing(delivery, nil, next: .rest(until: now(-1), step: 0, reason: "later"))))
+                #expect(try await test.claimed("d-1", lease: "w4").lapses == 0)
+            }
+        }
+
         @Test func showsTheAttemptThatACrashLeftOpen() async throws {
             try await withLedger { test in
                 let delivery = try await test.accepted("d-1")

@@ -96,6 +96,73 @@ struct CrashTests {
     }
 }
 
+@Suite("A decision that kills its workers", .timeLimit(.minutes(2)))
+struct PoisonTests {
+    private func fleet(_ email: ScriptedProvider, _ clock: VirtualClock, dyingAt points: [Int]) async throws
+        -> TestFleet
+    {
+        let fleet = TestFleet([email], clock: clock)
+        fleet.append(decision())
+        for point in points {
+            try await fleet.runOne(crash: Crash(at: point))
+            clock.advance(by: .seconds(31))
+            _ = try await fleet.queue.reclaim(upTo: 10)
+        }
+        return fleet
+    }
+
+    /// Points: the first time nothing is recorded before composing; then accepting is 1 and 2, claiming 3 and 4.
+    @Test func whileItIsComposedIsSetAsideAfterThreeOfThem() async throws {
+        let clock = VirtualClock()
+        let email = ScriptedProvider(.email, clock: clock)
+        let fleet = try await self.fleet(email, clock, dyingAt: [1, 3, 5])
+        try await fleet.runToTheEnd()
+
+        #expect(fleet.end(of: "d-1") == "failed poison.leases")
+        #expect(email.sent.isEmpty)
+        #expect(fleet.queue.entries.isEmpty && fleet.queue.rejects.isEmpty)
+    }
+
+    @Test func isCarriedOutWhenTheThirdSurvives() async throws {
+        let clock = VirtualClock()
+        let email = ScriptedProvider(.email, clock: clock)
+        let fleet = try await self.fleet(email, clock, dyingAt: [1, 3])
+        try await fleet.runToTheEnd()
+
+        #expect(fleet.end(of: "d-1") == "sent accepted")
+        #expect(email.sent.count == 1)
+    }
+
+    @Test func beforeItIsAcceptedIsRejected() async throws {
+        let clock = VirtualClock()
+        let email = ScriptedProvider(.email, clock: clock)
+        let fleet = try await self.fleet(email, clock, dyingAt: [1, 1, 1, 1, 1])
+        try await fleet.runToTheEnd()
+
+        #expect(fleet.ledger.record("d-1") == nil)
+        #expect(fleet.queue.rejects.map { $0.rejections.first?.code } == ["entry.poison"])
+        #expect(fleet.queue.rejects.first?.original == decision().encoded())
+    }
+
+    @Test func isForgivenOnceItWasSurvived() async throws {
+        let clock = VirtualClock()
+        let email = ScriptedProvider(.email, clock: clock)
+        email.script([.deferred, .deferred, .accepted])
+        let fleet = try await self.fleet(email, clock, dyingAt: [1, 3])
+        // Each retry loses another worker before it opens an attempt; between them one survived.
+        for _ in 0..<2 {
+            try await fleet.runOne()
+            clock.advance(by: .seconds(3600))
+            try await fleet.runOne(crash: Crash(at: 3))
+            clock.advance(by: .seconds(31))
+            _ = try await fleet.queue.reclaim(upTo: 10)
+        }
+        try await fleet.runToTheEnd()
+
+        #expect(fleet.end(of: "d-1") == "sent accepted")
+    }
+}
+
 @Suite("A ledger that is away", .timeLimit(.minutes(2)))
 struct LedgerOutageTests {
     /// Due at once it is accepted and opened in one call; due later in two.

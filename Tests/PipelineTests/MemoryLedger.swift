@@ -128,6 +128,8 @@ final class MemoryLedger: DeliveryLedger {
                 return .notNow(until: until.advanced(by: .seconds(1)))
             }
             record.delivery.epoch += 1
+            if record.lease == nil { record.delivery.lapses = 0 }
+            if let former = record.lease, former != lease { record.delivery.lapses += 1 }
             record.lease = lease
             record.leaseUntil = now.advanced(by: Self.lease)
             state.records[id] = record
@@ -168,6 +170,7 @@ final class MemoryLedger: DeliveryLedger {
             }
             if let detail = closing.detail { record.details.append(detail) }
             record.delivery.openAttempt = nil
+            record.delivery.lapses = 0
             record.lease = nil
             record.leaseUntil = nil
             switch closing.next {

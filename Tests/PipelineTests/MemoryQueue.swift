@@ -90,6 +90,8 @@ final class MemoryQueue: DecisionQueue {
                     continue
                 }
                 state.entries[index].takenAt = nil
+                let lease = state.entries[index].lease
+                state.entries[index].lease = lease.given(times: lease.deliveries + 1)
                 reclaimed += 1
             }
             return reclaimed

@@ -79,7 +79,12 @@ extension QueueTests {
 
                 try await bench.waitUntilIdle(Keys.decisions(0), for: 2)
                 #expect(try await other.reclaim(upTo: 100) == 1)
-                #expect(try await other.lease(upTo: 10) == held)
+                let taken = try await other.lease(upTo: 10)
+                #expect(taken == held)
+                #expect(held.map(\.deliveries) == [1] && taken.map(\.deliveries) == [2])
+                try await bench.waitUntilIdle(Keys.decisions(0), for: 2)
+                #expect(try await silent.reclaim(upTo: 100) == 1)
+                #expect(try await silent.lease(upTo: 10).map(\.deliveries) == [3])
             }
         }
 

@@ -10,6 +10,7 @@ package enum RejectionCode: String, Sendable, CaseIterable {
     case jsonNumber = "json.number"
     case jsonTruncated = "json.truncated"
     case entryField = "entry.field"
+    case entryPoison = "entry.poison"
     case tooLarge = "decision.too_large"
     case schemaUnsupported = "schema.unsupported"
     case fieldUnknown = "field.unknown"
@@ -66,6 +67,8 @@ package enum RejectionCode: String, Sendable, CaseIterable {
         case .jsonNumber: "Numbers fit a 64-bit floating-point number."
         case .jsonTruncated: "The text holds the whole value: it does not end within it."
         case .entryField: "A stream entry has the field that its stream is for, such as `decision`."
+        case .entryPoison:
+            "Workers survive looking at it. This one was set aside after several of them ended with it in hand."
         case .tooLarge: "A decision has at most 65,536 bytes."
         case .schemaUnsupported: "`schema` names a schema that this version knows, such as `martlet.decision/1`."
         case .fieldUnknown: "Only fields of the schema, and fields whose name begins with `x-`, are used."

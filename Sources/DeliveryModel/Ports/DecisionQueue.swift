@@ -43,9 +43,14 @@ package final class Lease: Sendable, Hashable {
     package let source: String
     /// When the entry was appended, by its id.
     package let appendedAt: Timestamp
+    /// How often it was given to a worker, this time included: more than once when workers before were silent.
+    package let deliveries: Int
 
     /// - Parameter origin: Where a forwarded entry came from; nil for one that is where it was appended.
-    package init(shard: Int, stream: String, entry: String, content: Content, origin: String?, appendedAt: Timestamp) {
+    package init(
+        shard: Int, stream: String, entry: String, content: Content, origin: String?, appendedAt: Timestamp,
+        deliveries: Int = 1
+    ) {
         self.shard = shard
         self.stream = stream
         self.entry = entry
@@ -53,6 +58,14 @@ package final class Lease: Sendable, Hashable {
         self.content = content
         self.source = origin ?? self.place
         self.appendedAt = appendedAt
+        self.deliveries = deliveries
+    }
+
+    /// The same entry, given to a worker so many times.
+    package func given(times deliveries: Int) -> Lease {
+        Lease(
+            shard: self.shard, stream: self.stream, entry: self.entry, content: self.content, origin: self.source,
+            appendedAt: self.appendedAt, deliveries: deliveries)
     }
 
     /// The same entry: what it holds never changes.

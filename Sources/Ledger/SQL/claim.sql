@@ -5,7 +5,9 @@ WITH input AS (
     SELECT * FROM unnest($1::text[], $2::text[]) AS i(id, lease)
 ), taken AS (
     UPDATE unsettled u
-    SET epoch = u.epoch + 1, lease = i.lease, lease_until = now() + make_interval(secs => $3::int4)
+    SET epoch = u.epoch + 1, lease = i.lease, lease_until = now() + make_interval(secs => $3::int4),
+        lapses = CASE WHEN u.lease IS NULL THEN 0 WHEN u.lease = i.lease THEN u.lapses
+                      ELSE least(u.lapses + 1, 32767) END
     FROM input i
     WHERE u.id = i.id
       AND (u.lease_until IS NULL OR u.lease_until <= now() OR u.lease = i.lease)
@@ -18,6 +20,7 @@ SELECT i.id,
        greatest(u.due_at, u.lease_until, now()) + interval '1 second',
        d.shard::int4, t.epoch, d.accepted_at, t.due_at, t.step::int4, t.attempts::int4, t.step_attempts::int4, t.has_sent,
        t.open_number::int4, t.open_channel, t.open_provider, t.opened_at,
+       t.lapses::int4,
        (SELECT string_agg(DISTINCT e.kind, ',') FROM events e
         WHERE t.step > 0 AND e.decision = t.id AND e.kind IN ('delivered', 'open', 'click', 'conversion')),
        CASE WHEN t.id IS NOT NULL THEN d.body END

@@ -24,7 +24,7 @@ WITH input AS (
                        THEN i.rest_until - make_interval(secs => $24::int4)
                        ELSE greatest(i.rest_until, now()) + interval '1 minute' END,
         lease = NULL, lease_until = NULL, open_number = NULL, open_channel = NULL, open_provider = NULL,
-        opened_at = NULL,
+        opened_at = NULL, lapses = 0,
         step_attempts = CASE WHEN i.rest_step <> u.step THEN 0
                              WHEN i.number IS NULL THEN u.step_attempts ELSE u.step_attempts + 1 END,
         attempts = greatest(u.attempts, i.number), has_sent = u.has_sent OR coalesce(i.verdict = 'accepted', false),
