@@ -19,12 +19,13 @@ package final class ChildProcess: Sendable {
         let isReleased = Atomic(false)
     }
 
-    // $1 is the signal, the rest the command. `exec 3<&0` keeps the lifeline; the server must not hold it.
+    // $1 is the signal, the rest the command. `exec 3<&0` keeps the lifeline; the server must not hold it. The signal is
+    // repeated: a server that has only just begun may not listen to it yet, and the shell has taught it to ignore INT.
     private static let script = """
         signal=$1; shift
         exec 3<&0
         "$@" </dev/null 3<&- & server=$!
-        { cat <&3 >/dev/null; kill -s "$signal" "$server"; } & watch=$!
+        { cat <&3 >/dev/null; while kill -s "$signal" "$server" 2>/dev/null; do sleep 1; done; } & watch=$!
         exec 3<&-
         wait "$server"; status=$?
         kill "$watch" 2>/dev/null

@@ -10,6 +10,25 @@ enum TerminationSignal {
         }
     }
 
+    /// Runs `body`, and cancels it when the program is told to end.
+    ///
+    /// - Throws: `CancellationError` then, or what `body` throws.
+    static func cancelling<Result: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        return try await withThrowingTaskGroup(of: Result.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                for await _ in signals { break }
+                throw CancellationError()
+            }
+            defer { group.cancelAll() }
+            guard let result = try await group.next() else { throw CancellationError() }
+            return result
+        }
+    }
+
     static func wait() async {
         var logger = Logger(label: "martlet.signals")
         logger.logLevel = .error

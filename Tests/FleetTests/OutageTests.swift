@@ -111,6 +111,24 @@ extension FleetTests.Outages {
         #expect(try await worker.program.terminate() == 0)
     }
 
+    @Test func aFleetThatIsStillStartingItsServersEndsWhenItIsTold() async throws {
+        let world = try await Stage.shared.world()
+        let up = try await world.start(
+            "up",
+            [
+                "MARTLET_REDIS_URL": "", "MARTLET_DATABASE_URL": "", "MARTLET_DATA": "\(world.folder)/data",
+                "MARTLET_LOG_LEVEL": "info",
+            ], isReady: false)
+        try await up.program.says("started a private redis-server")
+
+        #expect(try await up.program.terminate(within: .seconds(20)) == 0)
+        // Nothing is left behind. (The brackets keep the search from finding itself.)
+        try await eventually("its servers have ended") {
+            let output = try await Program.run(["pgrep", "-f", "\(world.folder)/[d]ata"])
+            return output.out.isEmpty
+        }
+    }
+
     @Test func aFleetThatNeverFoundItsServersEndsWhenItIsTold() async throws {
         let world = try await Stage.shared.world()
         let nowhere = "postgresql:///martlet?host=\(world.folder)/nowhere&user=martlet"

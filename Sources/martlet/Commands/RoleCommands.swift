@@ -15,9 +15,20 @@ struct Up: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        var settings = try self.common.settings()
-        let logger = self.common.logger(settings)
-        let servers = try await PrivateServers.start(for: &settings, logger: logger)
+        let given = try self.common.settings()
+        let logger = self.common.logger(given)
+        let settings: Settings
+        let servers: PrivateServers
+        do {
+            (settings, servers) = try await TerminationSignal.cancelling {
+                var settings = given
+                let servers = try await PrivateServers.start(for: &settings, logger: logger)
+                return (settings, servers)
+            }
+        } catch is CancellationError {
+            // Told to end while the servers were starting; they end with their handles.
+            return logger.info("ended")
+        }
         let edge = settings.edge
         do {
             try await Fleet(settings: settings, roles: .all, logger: logger).run {
