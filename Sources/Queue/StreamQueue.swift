@@ -29,10 +29,12 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
         package var rejectsMax: Int
         /// How long a read waits when there is nothing to read.
         package var readWait: Milliseconds
+        /// Whether a Redis without an append-only file will do: what was appended and not accepted is lost with it.
+        package var allowsUnsafePersistence: Bool
 
         package init(
             shards: Int, consumer: String, lease: Milliseconds = .seconds(30), horizon: Milliseconds = .seconds(600),
-            rejectsMax: Int = 10_000, readWait: Milliseconds = Milliseconds(1000)
+            rejectsMax: Int = 10_000, readWait: Milliseconds = Milliseconds(1000), allowsUnsafePersistence: Bool = false
         ) {
             self.shards = shards
             self.consumer = consumer
@@ -40,6 +42,7 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
             self.horizon = horizon
             self.rejectsMax = rejectsMax
             self.readWait = readWait
+            self.allowsUnsafePersistence = allowsUnsafePersistence
         }
     }
 

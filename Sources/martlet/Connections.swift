@@ -81,7 +81,9 @@ struct Connections: Sendable {
             }
         }
         let queue = StreamQueue(
-            settings: StreamQueue.Settings(shards: settings.shards, consumer: worker, lease: settings.lease),
+            settings: StreamQueue.Settings(
+                shards: settings.shards, consumer: worker, lease: settings.lease,
+                allowsUnsafePersistence: settings.allowsUnsafePersistence),
             redis: redis, reader: reader, clock: SystemClock(), logger: logger, executor: LoopExecutor.all.last)
         let ledger = PostgresLedger(
             settings: PostgresLedger.Settings(lease: settings.lease), pool: postgres, logger: logger,

@@ -18,6 +18,8 @@ struct Settings: Sendable {
     var redisURL: String?
     var databaseURL: String?
     var shards = 16
+    /// Whether a Redis without an append-only file will do.
+    var allowsUnsafePersistence = false
     var edge = EdgeSettings()
     var concurrency = 1024
     var grace = Milliseconds.seconds(30)
@@ -72,6 +74,9 @@ struct Settings: Sendable {
         self.edge.opsHost = metrics.string("address") ?? self.edge.opsHost
         self.edge.opsPort = metrics.integer("port", in: 0...65535, default: self.edge.opsPort)
         metrics.finish()
+        let redis = root.section("redis")
+        self.allowsUnsafePersistence = redis.bool("allow_unsafe_persistence", default: false)
+        redis.finish()
         let worker = root.section("worker")
         self.concurrency = worker.integer("concurrency", in: 1...100_000, default: self.concurrency)
         self.grace = .seconds(Int64(worker.integer("grace_seconds", in: 0...3600, default: 30)))
@@ -132,6 +137,13 @@ struct Settings: Sendable {
         self.edge.port = number("MARTLET_EDGE_PORT", 0...65535) ?? self.edge.port
         self.edge.opsHost = text("MARTLET_METRICS_ADDRESS") ?? self.edge.opsHost
         self.edge.opsPort = number("MARTLET_METRICS_PORT", 0...65535) ?? self.edge.opsPort
+        if let allowed = text("MARTLET_REDIS_ALLOW_UNSAFE_PERSISTENCE") {
+            if let value = Bool(allowed) {
+                self.allowsUnsafePersistence = value
+            } else {
+                problem("MARTLET_REDIS_ALLOW_UNSAFE_PERSISTENCE", "true or false is expected")
+            }
+        }
         self.concurrency = number("MARTLET_CONCURRENCY", 1...100_000) ?? self.concurrency
         self.dataFolder = text("MARTLET_DATA") ?? self.dataFolder
         self.providersFolder = text("MARTLET_PROVIDERS") ?? self.providersFolder

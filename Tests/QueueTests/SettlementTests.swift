@@ -212,6 +212,21 @@ extension QueueTests {
             }
         }
 
+        @Test func isRefusedOnARedisThatForgetsUnlessThatIsAllowed() async throws {
+            try await withBench { bench in
+                // The server of these tests keeps no append-only file.
+                let careful = try bench.worker("careful", allowsUnsafePersistence: false)
+                let error = await #expect(throws: QueueError.self) { try await careful.agreeOnLayout() }
+                #expect(error?.code == .broken)
+                #expect(error?.detail.contains("redis.allow_unsafe_persistence") == true)
+                try await bench.worker("told", allowsUnsafePersistence: true).agreeOnLayout()
+
+                try await bench.run("CONFIG", "SET", "appendonly", "yes")
+                try await careful.agreeOnLayout()
+                try await bench.run("CONFIG", "SET", "appendonly", "no")
+            }
+        }
+
         @Test func isRefusedOnARedisThatEvicts() async throws {
             try await withBench { bench in
                 try await bench.run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")

@@ -62,14 +62,16 @@ final class TestBench {
     }
 
     func worker(
-        _ name: String = "w1", shards: Int = 2, lease: Milliseconds = .seconds(30), rejectsMax: Int = 10_000
+        _ name: String = "w1", shards: Int = 2, lease: Milliseconds = .seconds(30), rejectsMax: Int = 10_000,
+        allowsUnsafePersistence: Bool = true
     ) throws -> StreamQueue {
         let redis = try Self.connect(self.url, name)
         let reader = try Self.connect(self.url, name + "-reader")
         self.connections += [redis, reader]
         return StreamQueue(
             settings: .init(
-                shards: shards, consumer: name, lease: lease, rejectsMax: rejectsMax, readWait: Milliseconds(20)),
+                shards: shards, consumer: name, lease: lease, rejectsMax: rejectsMax, readWait: Milliseconds(20),
+                allowsUnsafePersistence: allowsUnsafePersistence),
             redis: redis, reader: reader, clock: SystemClock(), logger: Self.silent)
     }
 
