@@ -7,5 +7,8 @@ enum LedgerMigrations {
             number: 1, name: "ledger", sql: String(decoding: PackageResources._001_ledger_sql, as: UTF8.self)),
         PostgresMigration(
             number: 2, name: "lapses", sql: String(decoding: PackageResources._002_lapses_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 3, name: "supersessions",
+            sql: String(decoding: PackageResources._003_supersessions_sql, as: UTF8.self)),
     ]
 }

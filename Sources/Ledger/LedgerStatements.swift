@@ -6,6 +6,17 @@ struct LedgerStatements: Sendable {
     let settings: PostgresLedger.Settings
 
     func accept(_ group: [Arrival], _ connection: PostgresConnection) throws(PostgresError) -> [Acceptance] {
+        // Of one `supersedes` key only one can be the newest: the others come after it, one commit each.
+        let (alone, crowd) = Self.onePerKey(group)
+        guard crowd.isEmpty else {
+            var answers = [Acceptance?](repeating: nil, count: group.count)
+            for part in [alone, crowd] {
+                for (index, answer) in zip(part, try self.accept(part.map { group[$0] }, connection)) {
+                    answers[index] = answer
+                }
+            }
+            return answers.map { $0 ?? .known }
+        }
         let (first, later) = Self.firstOfEach(group, by: \.decision.id)
         let arrivals = first.map { group[$0] }
         let rows = try connection.query(
@@ -20,12 +31,14 @@ struct LedgerStatements: Sendable {
                 .textArray(arrivals) { $0.opening?.channel.rawValue }, .textArray(arrivals) { $0.opening?.provider },
                 .bytesArray(arrivals) { $0.opening?.addressKey },
                 .timestamptzArray(arrivals) { $0.opening?.at.milliseconds },
+                .textArray(arrivals) { $0.decision.supersedes }, .int8Array(arrivals) { $0.rank },
             ])
-        var fresh: [String: (acceptedAt: Timestamp, suppression: String?)] = [:]
+        var fresh: [String: (acceptedAt: Timestamp, answer: OpeningAnswer)] = [:]
         for row in 0..<rows.count {
-            fresh[try rows[row, 0].text] = (
-                Timestamp(milliseconds: try rows[row, 1].milliseconds), try rows[row, 2].orNil?.text
-            )
+            var answer = OpeningAnswer.opened
+            if let reason = try rows[row, 2].orNil?.text { answer = .suppressed(reason: reason) }
+            if let newer = try rows[row, 3].orNil?.text { answer = .superseded(by: newer) }
+            fresh[try rows[row, 0].text] = (Timestamp(milliseconds: try rows[row, 1].milliseconds), answer)
         }
         var answers = [Acceptance?](repeating: nil, count: group.count)
         var unresolved = later
@@ -35,9 +48,8 @@ struct LedgerStatements: Sendable {
                 unresolved.append(index)
                 continue
             }
-            var opened: OpeningAnswer?
-            if arrival.opening != nil { opened = new.suppression.map { .suppressed(reason: $0) } ?? .opened }
-            answers[index] = .accepted(Self.delivery(arrival, acceptedAt: new.acceptedAt), opened)
+            answers[index] = .accepted(
+                Self.delivery(arrival, acceptedAt: new.acceptedAt), arrival.opening == nil ? nil : new.answer)
         }
         if !unresolved.isEmpty {
             for (index, answer) in try self.lookUp(unresolved.map { ($0, group[$0]) }, connection) {
@@ -142,6 +154,8 @@ struct LedgerStatements: Sendable {
                 answers[hold] = .opened
             } else if let reason = try rows[row, 3].orNil?.text {
                 answers[hold] = .suppressed(reason: reason)
+            } else if let newer = try rows[row, 4].orNil?.text {
+                answers[hold] = .superseded(by: newer)
             }
         }
         return group.map { answers[Hold(id: $0.id, epoch: $0.epoch)] ?? .fenced }
@@ -178,6 +192,23 @@ struct LedgerStatements: Sendable {
             .textArray(group) { $0.plan?.policy }, .int8Array(group) { $0.plan.map { Int64(bitPattern: $0.seed) } },
             .timestamptzArray(group) { $0.at.milliseconds },
         ]
+    }
+
+    /// The positions of the arrivals without a `supersedes` key and of the first of each key, and of the others.
+    private static func onePerKey(_ group: [Arrival]) -> (alone: [Int], crowd: [Int]) {
+        var keys: [String: String] = [:]
+        var alone: [Int] = []
+        var crowd: [Int] = []
+        for (index, arrival) in group.enumerated() {
+            // The same decision twice is a duplicate, and told apart elsewhere.
+            guard let key = arrival.decision.supersedes, let first = keys[key], first != arrival.decision.id else {
+                if let key = arrival.decision.supersedes { keys[key] = arrival.decision.id }
+                alone.append(index)
+                continue
+            }
+            crowd.append(index)
+        }
+        return (alone, crowd)
     }
 
     /// The positions of the first item of each key, and of the others.

@@ -294,6 +294,9 @@ package final class DeliveryPipeline: Sendable {
             throw Settled(.acknowledge)
         case .suppressed(let reason):
             try await self.fail(task, .suppressed, reason: "suppressed." + reason)
+        case .superseded(let newer):
+            try await self.end(
+                task.work, .settle(.superseded, reason: "superseded"), plan: task.plan, detail: "by \(newer)")
         }
     }
 

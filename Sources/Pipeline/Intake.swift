@@ -60,7 +60,7 @@ package final class Intake: DecisionIntake {
         return .arrival(
             Arrival(
                 decision: decision, body: body, shard: shard, source: lease.source, dueAt: due,
-                lease: isDue ? leaseName : nil))
+                lease: isDue ? leaseName : nil, rank: lease.rank))
     }
 
     /// Makes an arrival from a stream the fleet's own.
@@ -83,7 +83,7 @@ package final class Intake: DecisionIntake {
             for (index, text) in texts.enumerated() {
                 group.addTask {
                     do throws(LedgerError) {
-                        return (index, .success(try await self.post(text, source: "\(source)/\(index)")))
+                        return (index, .success(try await self.post(text, number: index, source: "\(source)/\(index)")))
                     } catch {
                         return (index, .failure(error))
                     }
@@ -118,7 +118,7 @@ package final class Intake: DecisionIntake {
     }
 
     private func post(
-        _ text: [UInt8], source: String
+        _ text: [UInt8], number: Int, source: String
     ) async throws(LedgerError) -> (answer: PostAnswer, work: ScheduledWork?) {
         let decision: Decision
         do throws(DecisionRejections) {
@@ -129,7 +129,9 @@ package final class Intake: DecisionIntake {
         }
         let shard = Shard.of(userID: decision.user.id, count: self.shards)
         let due = self.due(decision)
-        let arrival = Arrival(decision: decision, body: text, shard: shard, source: source, dueAt: due, lease: nil)
+        let arrival = Arrival(
+            decision: decision, body: text, shard: shard, source: source, dueAt: due, lease: nil,
+            rank: self.clock.now().milliseconds << 20 | Int64(number))
         let work = ScheduledWork(id: decision.id, shard: shard, dueAt: due)
         switch try await self.ledger.accept(arrival) {
         case .accepted:

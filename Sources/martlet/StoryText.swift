@@ -111,6 +111,8 @@ enum StoryText {
             return "not tried (\(reason)): \(detail?["detail"]?.string ?? "")"
         case "late_outcome":
             return "a late answer: \(detail?["verdict"]?.string ?? "?") (\(reason)), after the lease was lost"
+        case "supersedes_too_late":
+            return "came too late to take the place of \(detail?["decision"]?.string ?? "another"): that one was sent"
         default:
             return event.kind
         }

@@ -131,14 +131,16 @@ func now(_ seconds: Int64 = 0) -> Timestamp {
 
 func arrival(
     _ id: String, text: String = "", source: String? = nil, class messageClass: MessageClass = .marketing,
-    due: Timestamp? = nil, lease: String? = nil, body: [UInt8]? = nil, opens address: String? = nil
+    due: Timestamp? = nil, lease: String? = nil, body: [UInt8]? = nil, opens address: String? = nil,
+    supersedes: String? = nil, rank: Int64 = 1
 ) -> Arrival {
-    let decision = Decision(
+    var decision = Decision(
         id: id, user: User(id: "u-1", email: "ada@example.com"), campaign: "welcome", messageClass: messageClass,
         choice: .plan([Step(channel: .email, template: "welcome")]))
+    decision.supersedes = supersedes
     return Arrival(
         decision: decision, body: body ?? decision.encoded() + Array(text.utf8), shard: 3, source: source ?? "s/\(id)",
-        dueAt: due ?? now(), lease: lease,
+        dueAt: due ?? now(), lease: lease, rank: rank,
         opening: address.map {
             AttemptOpening(
                 id: id, epoch: 1, number: 1, channel: .email, provider: "smtp-1", addressKey: Array($0.utf8), at: now())

@@ -24,6 +24,43 @@ struct DeliveryTests {
         #expect(plan?.arm == nil)
     }
 
+    @Test func endsWhenANewerOneTookItsPlaceBeforeItWasSent() async throws {
+        let email = ScriptedProvider(.email, clock: self.clock)
+        let fleet = TestFleet([email], clock: self.clock)
+        var old = decision("old", notBefore: VirtualClock.start + .seconds(600))
+        old.supersedes = "cart:u-1"
+        var new = decision("new")
+        new.supersedes = "cart:u-1"
+        fleet.append(old)
+        self.clock.advance(by: .seconds(1))
+        fleet.append(new)
+
+        try await fleet.runToTheEnd()
+
+        #expect(fleet.end(of: "old") == "superseded superseded")
+        #expect(fleet.end(of: "new") == "sent accepted")
+        #expect(email.keys == ["new/0"])
+    }
+
+    @Test func isSupersededEvenWhenItIsReadAfterTheNewerOne() async throws {
+        let email = ScriptedProvider(.email, clock: self.clock)
+        let fleet = TestFleet([email], clock: self.clock)
+        var old = decision("old", user: "u-1")
+        old.supersedes = "cart:u-1"
+        var new = decision("new", user: "u-2")
+        new.supersedes = "cart:u-1"
+        fleet.append(old)
+        let lease = try #require(try await fleet.queue.lease(upTo: 1).first)
+        self.clock.advance(by: .seconds(1))
+        fleet.append(new)
+        try await fleet.runOne()
+        await fleet.pipeline.run(lease)
+
+        #expect(fleet.end(of: "new") == "sent accepted")
+        #expect(fleet.end(of: "old") == "superseded superseded")
+        #expect(email.keys == ["new/0"])
+    }
+
     @Test func waitsBetweenDeferredAttemptsNoLongerThanTheDoublingCeiling() async throws {
         let email = ScriptedProvider(.email, clock: self.clock, script: [.deferred, .deferred, .deferred])
         let retry = RetryPolicy(base: .seconds(30), longest: .seconds(3600), attemptsMax: 5)

@@ -6,6 +6,8 @@ final class MemoryLedger: DeliveryLedger {
     struct Record: Sendable {
         var body: [UInt8]
         var source: String
+        var key: String?
+        var rank: Int64
         var delivery: Delivery
         var lease: String?
         var leaseUntil: Timestamp?
@@ -39,6 +41,8 @@ final class MemoryLedger: DeliveryLedger {
         var records: [String: Record] = [:]
         var faults: [Operation: [Fault]] = [:]
         var suppressed: [[UInt8]: String] = [:]
+        /// The newest decision of each `supersedes` key.
+        var newest: [String: (rank: Int64, id: String)] = [:]
         var onOpen: (@Sendable (MemoryLedger, AttemptOpening) -> Void)?
     }
 
@@ -103,8 +107,12 @@ final class MemoryLedger: DeliveryLedger {
             var delivery = Delivery(
                 id: id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1, acceptedAt: now, dueAt: arrival.dueAt
             )
+            let key = arrival.decision.supersedes
+            let newer = key.flatMap { state.newest[$0] }.flatMap { $0.rank > arrival.rank ? $0.id : nil }
+            if let key, newer == nil { state.newest[key] = (arrival.rank, id) }
             let answer: OpeningAnswer? = arrival.opening.map { opening in
-                state.suppressed[opening.addressKey].map { .suppressed(reason: $0) } ?? .opened
+                if let newer { return .superseded(by: newer) }
+                return state.suppressed[opening.addressKey].map { .suppressed(reason: $0) } ?? .opened
             }
             let fresh = delivery
             if let opening = arrival.opening, answer == .opened {
@@ -112,7 +120,8 @@ final class MemoryLedger: DeliveryLedger {
                     number: 1, channel: opening.channel, provider: opening.provider, openedAt: opening.at)
             }
             state.records[id] = Record(
-                body: arrival.body, source: arrival.source, delivery: delivery, lease: arrival.lease,
+                body: arrival.body, source: arrival.source, key: key, rank: arrival.rank, delivery: delivery,
+                lease: arrival.lease,
                 leaseUntil: arrival.lease == nil ? nil : now.advanced(by: Self.lease))
             return .accepted(fresh, answer)
         }
@@ -145,6 +154,11 @@ final class MemoryLedger: DeliveryLedger {
                 record.delivery.epoch == opening.epoch,
                 record.delivery.openAttempt == nil || record.delivery.openAttempt?.number == opening.number
             else { return .fenced }
+            if let newest = record.key.flatMap({ state.newest[$0] }), newest.rank > record.rank,
+                !record.delivery.hasSent
+            {
+                return .superseded(by: newest.id)
+            }
             record.delivery.openAttempt = Delivery.OpenAttempt(
                 number: opening.number, channel: opening.channel, provider: opening.provider, openedAt: opening.at)
             state.records[opening.id] = record

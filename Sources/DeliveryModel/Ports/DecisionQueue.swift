@@ -61,6 +61,12 @@ package final class Lease: Sendable, Hashable {
         self.deliveries = deliveries
     }
 
+    /// Where the entry stands in time: its millisecond, and its number in that one.
+    package var rank: Int64 {
+        let number = self.entry.split(separator: "-").last.flatMap { Int64($0) } ?? 0
+        return self.appendedAt.milliseconds << 20 | min(number, 1 << 20 - 1)
+    }
+
     /// The same entry, given to a worker so many times.
     package func given(times deliveries: Int) -> Lease {
         Lease(

@@ -37,12 +37,14 @@ package final class Arrival: Sendable {
     package let dueAt: Timestamp
     /// The name under which the delivery is leased at once; nil to leave it at rest.
     package let lease: String?
+    /// Where it stands among decisions of one `supersedes` key: what was appended or posted later ranks higher.
+    package let rank: Int64
     /// The first attempt, to be opened in the same commit; only with a lease.
     package let opening: AttemptOpening?
 
     package init(
         decision: Decision, body: [UInt8], shard: Int, source: String, dueAt: Timestamp, lease: String?,
-        opening: AttemptOpening? = nil
+        rank: Int64, opening: AttemptOpening? = nil
     ) {
         self.decision = decision
         self.body = body
@@ -50,6 +52,7 @@ package final class Arrival: Sendable {
         self.source = source
         self.dueAt = dueAt
         self.lease = lease
+        self.rank = rank
         self.opening = opening
     }
 
@@ -57,7 +60,7 @@ package final class Arrival: Sendable {
     package func opening(_ opening: AttemptOpening) -> Arrival {
         Arrival(
             decision: self.decision, body: self.body, shard: self.shard, source: self.source, dueAt: self.dueAt,
-            lease: self.lease, opening: opening)
+            lease: self.lease, rank: self.rank, opening: opening)
     }
 }
 
@@ -113,6 +116,8 @@ package enum OpeningAnswer: Sendable, Equatable {
     /// The lease was lost, or the decision was cancelled: nothing may be sent.
     case fenced
     case suppressed(reason: String)
+    /// A newer decision has the same `supersedes` key.
+    case superseded(by: String)
 }
 
 /// The end of a lease on a delivery: what was tried, and what follows.

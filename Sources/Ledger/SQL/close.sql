@@ -16,7 +16,7 @@ WITH input AS (
 ), gone AS (
     DELETE FROM unsettled u USING input i
     WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NOT NULL
-    RETURNING u.id, u.epoch, u.attempts
+    RETURNING u.id, u.epoch, u.attempts, u.supersedes, u.rank
 ), kept AS (
     UPDATE unsettled u
     SET due_at = i.rest_until,
@@ -62,6 +62,14 @@ WITH input AS (
     SELECT DISTINCT ON (i.channel, i.address_key) i.channel, i.address_key, i.reason, i.id, i.at
     FROM input i JOIN held USING (id, epoch) WHERE i.is_dead
     ON CONFLICT DO NOTHING
+), too_late AS (
+    -- A newer decision of the same `supersedes` key came while this one was on the wire.
+    INSERT INTO events (decision, at, kind, detail)
+    SELECT p.decision, now(), 'supersedes_too_late', jsonb_build_object('decision', g.id)
+    FROM gone g JOIN supersessions p ON p.key = g.supersedes AND p.rank > g.rank
+    JOIN input i ON i.id = g.id AND i.epoch = g.epoch
+    WHERE i.state IN ('sent', 'delivered', 'unknown')
+      AND NOT EXISTS (SELECT 1 FROM events e WHERE e.decision = p.decision AND e.kind = 'supersedes_too_late')
 ), missing AS (
     -- Nearly always nobody: the counts are compared first, which spares a join of everything with everything.
     SELECT i.* FROM input i LEFT JOIN held h USING (id, epoch)
