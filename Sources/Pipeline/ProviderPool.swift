@@ -40,7 +40,8 @@ final class Gate: Sendable {
     private struct State {
         var free: Int
         var nextTicket = 0
-        var waiting: Deque<(ticket: Int, reply: Reply<Void, CancellationError>)> = []
+        /// Each is told whether it was let in.
+        var waiting: Deque<(ticket: Int, continuation: CheckedContinuation<Bool, Never>)> = []
     }
 
     private let state: Protected<State>
@@ -50,47 +51,52 @@ final class Gate: Sendable {
     }
 
     func enter() async throws(CancellationError) {
-        let turn: (ticket: Int, reply: Reply<Void, CancellationError>)? = self.state.withLock { state in
-            if state.free > 0 {
+        let ticket: Int? = self.state.withLock { state in
+            guard state.free == 0 else {
                 state.free -= 1
                 return nil
             }
             state.nextTicket += 1
-            let turn = (ticket: state.nextTicket, reply: Reply<Void, CancellationError>())
-            state.waiting.append(turn)
-            return turn
+            return state.nextTicket
         }
-        guard let (ticket, reply) = turn else { return }
-        let result = await withTaskCancellationHandler {
-            do throws(CancellationError) {
-                return Result<Void, CancellationError>.success(try await reply.value())
-            } catch {
-                return .failure(error)
+        guard let ticket else { return }
+        let isIn = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isFree = self.state.withLock { state in
+                    guard state.free == 0 else {
+                        state.free -= 1
+                        return true
+                    }
+                    state.waiting.append((ticket, continuation))
+                    return false
+                }
+                if isFree { continuation.resume(returning: true) }
+                // The handler below may have come too early to find it.
+                if Task.isCancelled { self.giveUp(ticket) }
             }
         } onCancel: {
-            self.giveUp(ticket, reply)
+            self.giveUp(ticket)
         }
-        try result.get()
+        guard isIn else { throw CancellationError() }
     }
 
     func leave() {
-        let next: Reply<Void, CancellationError>? = self.state.withLock { state in
+        let next: CheckedContinuation<Bool, Never>? = self.state.withLock { state in
             guard let first = state.waiting.popFirst() else {
                 state.free += 1
                 return nil
             }
-            return first.reply
+            return first.continuation
         }
-        next?.settle(.success(()))
+        next?.resume(returning: true)
     }
 
     /// Who has left the queue before their turn was not let in: nobody holds a place for them.
-    private func giveUp(_ ticket: Int, _ reply: Reply<Void, CancellationError>) {
-        let wasWaiting = self.state.withLock { state in
-            guard let index = state.waiting.firstIndex(where: { $0.ticket == ticket }) else { return false }
-            state.waiting.remove(at: index)
-            return true
+    private func giveUp(_ ticket: Int) {
+        let continuation: CheckedContinuation<Bool, Never>? = self.state.withLock { state in
+            guard let index = state.waiting.firstIndex(where: { $0.ticket == ticket }) else { return nil }
+            return state.waiting.remove(at: index).continuation
         }
-        if wasWaiting { reply.settle(.failure(CancellationError())) }
+        continuation?.resume(returning: false)
     }
 }

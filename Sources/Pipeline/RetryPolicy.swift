@@ -19,10 +19,11 @@ package struct RetryPolicy: Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - attempt: Number of this attempt at this step, from 1.
-    ///   - jitter: Uniform in [0, 1): full jitter, so that a crowd of retries does not come back as a crowd.
+    ///   - jitter: Uniform in [0, 1), drawn where it is needed: full jitter, so that a crowd of retries does not come
+    ///     back as a crowd.
     package func next(
         after outcome: Outcome, attempt: Int, of decision: Decision, plan: [Step], at step: Int, hasSent: Bool,
-        now: Timestamp, jitter: Double
+        now: Timestamp, jitter: @autoclosure () -> Double
     ) -> NextMove {
         switch outcome.verdict {
         case .accepted:
@@ -37,7 +38,7 @@ package struct RetryPolicy: Sendable, Equatable {
                 return self.afterFailing(
                     decision, plan: plan, at: step, hasSent: hasSent, now: now, reason: outcome.reason)
             }
-            let due = now.advanced(by: self.backoff(attempt: attempt, askedFor: outcome.retryAfter, jitter: jitter))
+            let due = now.advanced(by: self.backoff(attempt: attempt, askedFor: outcome.retryAfter, jitter: jitter()))
             if let expiry = decision.expiresAt, due >= expiry {
                 return .settle(hasSent ? .sent : .expired, reason: "expired.before_retry")
             }

@@ -37,25 +37,27 @@ package final class TurnExecutor: TaskExecutor {
 
     private func turn() {
         let executor = unsafe self.asUnownedTaskExecutor()
-        for _ in 0..<Self.jobsPerTurn {
-            guard let job = self.state.withLock({ $0.takeNext() }) else { return }
+        for job in self.state.withLock({ $0.take(upTo: Self.jobsPerTurn) }) {
             unsafe job.runSynchronously(on: executor)
         }
         // The loop looks at its sockets, then goes on here.
-        self.giveTurn { self.turn() }
+        if !self.state.withLock({ $0.isDone() }) { self.giveTurn { self.turn() } }
     }
 }
 
 extension TurnExecutor.State {
-    /// The next job; nil, and no longer scheduled, when there is none.
-    fileprivate mutating func takeNext() -> UnownedJob? {
-        guard self.next < self.jobs.count else {
-            self.jobs.removeAll(keepingCapacity: true)
-            self.next = 0
-            self.isScheduled = false
-            return nil
-        }
-        defer { self.next += 1 }
-        return self.jobs[self.next]
+    fileprivate mutating func take(upTo count: Int) -> ArraySlice<UnownedJob> {
+        let end = min(self.next + count, self.jobs.count)
+        defer { self.next = end }
+        return self.jobs[self.next..<end]
+    }
+
+    /// Whether nothing is left; then it is no longer scheduled.
+    fileprivate mutating func isDone() -> Bool {
+        guard self.next >= self.jobs.count else { return false }
+        self.jobs.removeAll(keepingCapacity: true)
+        self.next = 0
+        self.isScheduled = false
+        return true
     }
 }

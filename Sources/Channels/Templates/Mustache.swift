@@ -73,13 +73,19 @@ struct MustacheText: Sendable {
 /// `user.locale`, `decision.id` and `campaign`.
 struct TemplateVariables: Sendable {
     private let data: JSONValue
-    private let builtIn: JSONValue
+    private let decision: Decision
 
     init(_ decision: Decision) {
         self.data = .object(decision.data)
+        self.decision = decision
+    }
+
+    /// Made when it is asked for: most templates name nothing of it.
+    private var builtIn: JSONValue {
+        let decision = self.decision
         var user: JSONObject = JSONObject([.init(name: "id", value: .string(decision.user.id))])
         if let locale = decision.user.locale { user["locale"] = .string(locale) }
-        self.builtIn = .object(
+        return .object(
             JSONObject([
                 .init(name: "user", value: .object(user)),
                 .init(name: "decision", value: ["id": .string(decision.id)]),
