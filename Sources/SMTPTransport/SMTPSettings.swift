@@ -20,7 +20,8 @@ package struct SMTPSettings: Sendable {
 
     /// How far commands go ahead of their replies, with a server that offers PIPELINING (RFC 2920).
     package enum Pipelining: String, Sendable, CaseIterable {
-        /// The next envelope goes out behind the final dot, in one write, as RFC 2920 §3.1 allows.
+        /// The next envelope goes out behind the final dot, in one write, as RFC 2920 §3.1 allows. A server may keep its
+        /// answer to the dot back while it looks at that envelope: if it cuts the line there, both are in doubt.
         case full
         /// MAIL, RCPT and DATA together; the next message begins when the dot is answered.
         case message
@@ -56,7 +57,7 @@ package struct SMTPSettings: Sendable {
 
     package init(
         host: String, port: Int, security: Security = .startTLS, trustFile: String? = nil,
-        authentication: Authentication = .none, pipelining: Pipelining = .full, heloName: String = "localhost",
+        authentication: Authentication = .none, pipelining: Pipelining = .message, heloName: String = "localhost",
         connectionsMax: Int = 16,
         messagesPerConnectionMax: Int = 10_000, connectTimeoutMilliseconds: Int64 = 10_000,
         commandTimeoutMilliseconds: Int64 = 60_000, finalDotTimeoutMilliseconds: Int64 = 600_000,

@@ -14,7 +14,7 @@ import Testing
 
     /// A session that has written the content of a message and the envelope of the next.
     private func session() -> SMTPSession {
-        var session = SMTPSession.ready()
+        var session = SMTPSession.ready(pipelining: .full)
         _ = session.begin()
         _ = session.server("250 ok\r\n250 ok\r\n354 go\r\n")
         #expect(session.follow(self.following()).map { String(buffer: $0) } == self.envelope)
@@ -67,20 +67,27 @@ import Testing
         #expect(session.lost(.connectionLost, detail: "gone") == [.retry, .close])
     }
 
+    @Test func nothingFollowsUnlessItIsAskedFor() {
+        var session = SMTPSession.ready()
+        _ = session.begin()
+        _ = session.server("250 ok\r\n250 ok\r\n354 go\r\n")
+        #expect(session.follow(self.following()) == nil)
+    }
+
     @Test func nothingFollowsALongMessageOrAServerThatDoesNotPipeline() {
-        var long = SMTPSession.ready()
+        var long = SMTPSession.ready(pipelining: .full)
         _ = long.begin(to: ["b@x.test"], String(repeating: "x\r\n", count: 30_000))
         _ = long.server("250 ok\r\n250 ok\r\n354 go\r\n")
         #expect(long.follow(self.following()) == nil)
 
-        var sequential = SMTPSession.ready(features: ["SIZE 100000"])
+        var sequential = SMTPSession.ready(features: ["SIZE 100000"], pipelining: .full)
         _ = sequential.begin()
         for reply in ["250 ok\r\n", "250 ok\r\n", "354 go\r\n"] { _ = sequential.server(reply) }
         #expect(sequential.follow(self.following()) == nil)
     }
 
     @Test func whatThisServerWouldRefuseAtOnceDoesNotFollow() {
-        var session = SMTPSession.ready()
+        var session = SMTPSession.ready(pipelining: .full)
         _ = session.begin()
         _ = session.server("250 ok\r\n250 ok\r\n354 go\r\n")
         #expect(session.follow(self.following(String(repeating: "x\r\n", count: 40_000))) == nil)
@@ -90,7 +97,13 @@ import Testing
 
     @Test func aCrowdOverOneConnectionArrivesOnceEachAndInOrder() async throws {
         try await withSimulator { simulator in
-            try await withClient(port: simulator.port, { $0.connectionsMax = 1 }) { client in
+            try await withClient(
+                port: simulator.port,
+                {
+                    $0.connectionsMax = 1
+                    $0.pipelining = .full
+                }
+            ) { client in
                 let results = await withTaskGroup(of: Bool.self) { group in
                     for number in 0..<200 {
                         group.addTask {
@@ -112,7 +125,13 @@ import Testing
     func whenTheLineIsCutAtTheDotNoOtherMessageIsLostOrSentTwice(_ effect: SMTPFault.Effect) async throws {
         try await withSimulator { simulator in
             simulator.setFaults([.init(effect, at: .dot, recipient: "@cut.test")])
-            try await withClient(port: simulator.port, { $0.connectionsMax = 1 }) { client in
+            try await withClient(
+                port: simulator.port,
+                {
+                    $0.connectionsMax = 1
+                    $0.pipelining = .full
+                }
+            ) { client in
                 let results = await withTaskGroup(of: (Int, SMTPResult?).self) { group in
                     for number in 0..<40 {
                         let domain = number % 10 == 3 ? "cut.test" : "x.test"

@@ -19,18 +19,22 @@ let allFeatures = [
 ]
 
 func plainSettings(
-    security: SMTPSettings.Security = .plaintext, authentication: SMTPSettings.Authentication = .none
+    security: SMTPSettings.Security = .plaintext, authentication: SMTPSettings.Authentication = .none,
+    pipelining: SMTPSettings.Pipelining = .message
 ) -> SMTPSettings {
     SMTPSettings(
-        host: "localhost", port: 25, security: security, authentication: authentication, heloName: "client.test")
+        host: "localhost", port: 25, security: security, authentication: authentication, pipelining: pipelining,
+        heloName: "client.test")
 }
 
 extension SMTPSession {
     mutating func server(_ text: String) -> [Action] { self.received(ByteBuffer(string: text)) }
 
     /// A session that has been through EHLO.
-    static func ready(features: [String] = allFeatures) -> SMTPSession {
-        var session = SMTPSession(settings: plainSettings(), isLoopback: true)
+    static func ready(
+        features: [String] = allFeatures, pipelining: SMTPSettings.Pipelining = .message
+    ) -> SMTPSession {
+        var session = SMTPSession(settings: plainSettings(pipelining: pipelining), isLoopback: true)
         _ = session.connected()
         _ = session.server("220 mx.test ESMTP\r\n")
         _ = session.server(ehloReply(features))

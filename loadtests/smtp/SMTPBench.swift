@@ -1,7 +1,7 @@
 /// Sends many messages with the SMTP client and says how long it took; `run` beside this file compares it with
 /// Postfix' smtp-source against one and the same server.
 ///
-///     smtp-bench PORT MESSAGES CONNECTIONS BYTES [THREADS]
+///     smtp-bench PORT MESSAGES CONNECTIONS BYTES [THREADS] [full|message|off]
 ///
 /// Twice as many tasks as connections send, so that a connection that has finished finds the next message waiting.
 /// Prints one line of JSON. Exits with 1 when not all messages were accepted.
@@ -23,7 +23,9 @@ struct SMTPBench {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: numbers.count > 4 ? numbers[4] : 1)
         let client = SMTPClient(
             settings: SMTPSettings(
-                host: "127.0.0.1", port: port, security: .plaintext, connectionsMax: connections,
+                host: "127.0.0.1", port: port, security: .plaintext,
+                pipelining: SMTPSettings.Pipelining(rawValue: CommandLine.arguments.last ?? "") ?? .message,
+                connectionsMax: connections,
                 messagesPerConnectionMax: messages),
             group: group, logger: Logger(label: "smtp-bench"))
         let message = Self.message(bytes: bytes)

@@ -79,7 +79,7 @@ struct EmailConfiguration: Sendable {
         settings.trustFile = root.filePath("trust_file")
         settings.heloName = root.overridable("helo") ?? settings.heloName
         settings.authentication = self.authentication(root.section("authentication"))
-        settings.pipelining = root.choice("pipelining", SMTPSettings.Pipelining.self, default: .full) ?? .full
+        settings.pipelining = root.choice("pipelining", SMTPSettings.Pipelining.self, default: .message) ?? .message
         settings.connectionsMax = limits.integer("connections", in: 1...1000, default: settings.connectionsMax)
         settings.messagesPerConnectionMax = limits.integer(
             "messages_per_connection", in: 1...1_000_000, default: settings.messagesPerConnectionMax)
