@@ -27,7 +27,7 @@ package final class DeliveryPipeline: Sendable {
     let meters: FleetMeters
     let logger: Logger
     let runs = Atomic<UInt64>(0)
-    /// Deliveries whose workers ended go one at a time.
+    /// Deliveries whose workers have ended twice in a row go one at a time.
     private let suspects = Gate(places: 1)
 
     /// A delivery is set aside when so many leases on it have lapsed in a row.
@@ -83,8 +83,9 @@ package final class DeliveryPipeline: Sendable {
     }
 
     private func carryOut(_ work: Work) async throws(Settled) -> Settlement {
-        guard work.lapses > 0 else { return try await self.carryOutNow(work) }
-        // One at a time: should the worker end, only this one was in its hand.
+        guard work.lapses >= Self.lapsesMax - 1 else { return try await self.carryOutNow(work) }
+        // The last chance goes alone: should the worker end, only this one was in its hand. Not before that: after the
+        // death of a worker a thousand deliveries come back, and one that waits for its provider must not hold up all.
         do throws(CancellationError) {
             try await self.suspects.enter()
         } catch {

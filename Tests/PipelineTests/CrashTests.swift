@@ -133,6 +133,31 @@ struct PoisonTests {
         #expect(email.sent.count == 1)
     }
 
+    /// Two that came back from a dead worker, waiting at their provider: how many are there at once?
+    @Test(arguments: [(1, 2), (2, 1)])
+    func goesBesideOthersButForItsLastChance(_ lapses: Int, _ together: Int) async throws {
+        let clock = VirtualClock()
+        let latch = Latch()
+        let email = ScriptedProvider(.email, clock: clock, onSend: { _ in await latch.wait() })
+        let fleet = TestFleet([email], clock: clock)
+        for number in 0..<2 { fleet.append(decision("d-\(number)", user: "u-\(number)")) }
+        for _ in 0..<lapses {
+            for _ in 0..<2 { try await fleet.runOne(crash: Crash(at: 1)) }
+            clock.advance(by: .seconds(31))
+            _ = try await fleet.queue.reclaim(upTo: 10)
+        }
+        let leases = try await fleet.queue.lease(upTo: 2)
+        #expect(leases.count == 2)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for lease in leases { group.addTask { await fleet.pipeline.run(lease) } }
+            try await eventually("they are as far as they get") { email.inFlight == together }
+            latch.open()
+            try await group.waitForAll()
+        }
+        #expect(email.mostInFlight == together)
+        #expect(email.sent.count == 2)
+    }
+
     @Test func beforeItIsAcceptedIsRejected() async throws {
         let clock = VirtualClock()
         let email = ScriptedProvider(.email, clock: clock)
