@@ -15,7 +15,7 @@ struct LedgerStatements: Sendable {
                     answers[index] = answer
                 }
             }
-            return answers.map { $0 ?? .known }
+            return answers.map { $0 ?? .duplicate(isSameText: false) }
         }
         let (first, later) = Self.firstOfEach(group, by: \.decision.id)
         let arrivals = first.map { group[$0] }

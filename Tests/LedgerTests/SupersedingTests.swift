@@ -39,6 +39,18 @@ extension LedgerTests {
             }
         }
 
+        @Test(arguments: [["a", "b"], ["b", "a"]])
+        func ofTwoInTheSameMomentOneIsNewer(_ ids: [String]) async throws {
+            try await withLedger { test in
+                var answers: [String: OpeningAnswer] = [:]
+                for id in ids { _ = try await test.ledger.accept(arrival(id, supersedes: self.key, rank: 7)) }
+                for id in ids {
+                    answers[id] = try await test.ledger.open(opening(try await test.claimed(id, lease: id)))
+                }
+                #expect(answers == ["a": .superseded(by: "b"), "b": .opened])
+            }
+        }
+
         @Test func ofACrowdInOneGroupOnlyTheNewestGoesOut() async throws {
             try await withLedger { test in
                 let ranks = Array(Int64(1)...40)

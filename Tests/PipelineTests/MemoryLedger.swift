@@ -108,7 +108,9 @@ final class MemoryLedger: DeliveryLedger {
                 id: id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1, acceptedAt: now, dueAt: arrival.dueAt
             )
             let key = arrival.decision.supersedes
-            let newer = key.flatMap { state.newest[$0] }.flatMap { $0.rank > arrival.rank ? $0.id : nil }
+            let newer = key.flatMap { state.newest[$0] }.flatMap {
+                ($0.rank, $0.id) > (arrival.rank, id) ? $0.id : nil
+            }
             if let key, newer == nil { state.newest[key] = (arrival.rank, id) }
             let answer: OpeningAnswer? = arrival.opening.map { opening in
                 if let newer { return .superseded(by: newer) }
@@ -154,7 +156,8 @@ final class MemoryLedger: DeliveryLedger {
                 record.delivery.epoch == opening.epoch,
                 record.delivery.openAttempt == nil || record.delivery.openAttempt?.number == opening.number
             else { return .fenced }
-            if let newest = record.key.flatMap({ state.newest[$0] }), newest.rank > record.rank,
+            if let newest = record.key.flatMap({ state.newest[$0] }),
+                (newest.rank, newest.id) > (record.rank, opening.id),
                 !record.delivery.hasSent
             {
                 return .superseded(by: newest.id)

@@ -60,7 +60,8 @@ struct SimulationTests {
         #expect(taken.isEmpty, "seed \(seed), \(decision.id)")
         // One that is newer took its place.
         let newer = fleet.ledger.records.values.contains {
-            $0.key == decision.supersedes && $0.rank > record?.rank ?? .max
+            $0.key == decision.supersedes
+                && ($0.rank, $0.delivery.id) > (record?.rank ?? .max, decision.id)
         }
         #expect(newer, "seed \(seed), \(decision.id)")
     }

@@ -37,7 +37,8 @@ package final class Arrival: Sendable {
     package let dueAt: Timestamp
     /// The name under which the delivery is leased at once; nil to leave it at rest.
     package let lease: String?
-    /// Where it stands among decisions of one `supersedes` key: what was appended or posted later ranks higher.
+    /// Where it stands among decisions of one `supersedes` key: what was appended or posted later ranks higher; of
+    /// equals the higher id.
     package let rank: Int64
     /// The first attempt, to be opened in the same commit; only with a lease.
     package let opening: AttemptOpening?

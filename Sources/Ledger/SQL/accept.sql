@@ -7,7 +7,7 @@
 --      are new. The others were accepted before.
 WITH input AS (
     SELECT i.*, s.reason AS suppression,
-           CASE WHEN p.rank > i.rank THEN p.decision END AS newer
+           CASE WHEN (p.rank, p.decision) > (i.rank, i.id COLLATE "C") THEN p.decision END AS newer
     FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[],
                 $8::text[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[], $15::text[], $16::int8[])
         AS i(id, shard, campaign, class, source, body, due_at, lease, channel, provider, address_key, opened_at,
@@ -39,7 +39,7 @@ WITH input AS (
     INSERT INTO supersessions (key, decision, rank, at)
     SELECT n.supersedes, n.id, n.rank, now() FROM new n WHERE n.supersedes IS NOT NULL AND n.newer IS NULL
     ON CONFLICT (key) DO UPDATE SET decision = excluded.decision, rank = excluded.rank, at = excluded.at
-    WHERE supersessions.rank < excluded.rank
+    WHERE (supersessions.rank, supersessions.decision) < (excluded.rank, excluded.decision)
 ), too_late AS (
     -- The one before it may be on the wire, or sent: then it stays so, and that is said.
     INSERT INTO events (decision, at, kind, detail)

@@ -66,7 +66,7 @@ WITH input AS (
     -- A newer decision of the same `supersedes` key came while this one was on the wire.
     INSERT INTO events (decision, at, kind, detail)
     SELECT p.decision, now(), 'supersedes_too_late', jsonb_build_object('decision', g.id)
-    FROM gone g JOIN supersessions p ON p.key = g.supersedes AND p.rank > g.rank
+    FROM gone g JOIN supersessions p ON p.key = g.supersedes AND (p.rank, p.decision) > (g.rank, g.id)
     JOIN input i ON i.id = g.id AND i.epoch = g.epoch
     WHERE i.state IN ('sent', 'delivered', 'unknown')
       AND NOT EXISTS (SELECT 1 FROM events e WHERE e.decision = p.decision AND e.kind = 'supersedes_too_late')

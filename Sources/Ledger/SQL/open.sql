@@ -9,7 +9,7 @@ WITH input AS (
         AS i(id, epoch, number, channel, provider, address_key, at)
     LEFT JOIN suppressions s ON s.channel = i.channel AND s.address_key = i.address_key
     LEFT JOIN unsettled w ON w.id = i.id AND w.epoch = i.epoch AND NOT w.has_sent
-    LEFT JOIN supersessions p ON p.key = w.supersedes AND p.rank > w.rank
+    LEFT JOIN supersessions p ON p.key = w.supersedes AND (p.rank, p.decision) > (w.rank, w.id)
 ), opened AS (
     UPDATE unsettled u
     SET open_number = i.number, open_channel = i.channel, open_provider = i.provider, opened_at = i.at
