@@ -37,8 +37,12 @@ struct Fleet {
 
     /// Runs until SIGTERM or SIGINT; returns once everything has ended in order.
     ///
-    /// - Parameter onReady: Called when everything is prepared and about to start.
-    func run(onReady: @escaping @Sendable () async -> Void = {}) async throws {
+    /// - Parameters:
+    ///   - onStart: Called once signals are heeded here.
+    ///   - onReady: Called when everything is prepared and about to start.
+    func run(
+        onStart: @escaping @Sendable () -> Void = {}, onReady: @escaping @Sendable () async -> Void = {}
+    ) async throws {
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(registry)
         registry.gauge(.buildInfo, Self.version).set(1)
@@ -53,6 +57,7 @@ struct Fleet {
             readiness: { preparation.withLock { $0 } + dependencies.missing }, logger: self.logger)
         let channels = self.roles.contains(.worker) ? try self.channels() : nil
         let core = Core(fleet: self) { () async throws -> [any Service] in
+            onStart()
             try await connections.prepare(shards: self.settings.shards, logger: self.logger)
             let services = try await self.services(
                 connections, channels, meters: meters, registry: registry, worker: worker)

@@ -15,12 +15,13 @@ struct Up: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
+        let early = await EarlyTermination()
         let given = try self.common.settings()
         let logger = self.common.logger(given)
         let settings: Settings
         let servers: PrivateServers
         do {
-            (settings, servers) = try await TerminationSignal.cancelling {
+            (settings, servers) = try await early.cancelling {
                 var settings = given
                 let servers = try await PrivateServers.start(for: &settings, logger: logger)
                 return (settings, servers)
@@ -31,7 +32,7 @@ struct Up: AsyncParsableCommand {
         }
         let edge = settings.edge
         do {
-            try await Fleet(settings: settings, roles: .all, logger: logger).run {
+            try await Fleet(settings: settings, roles: .all, logger: logger).run(onStart: { early.handOver() }) {
                 let scheme = edge.certificateFile == nil ? "http" : "https"
                 logger.notice(
                     "ready",
