@@ -27,6 +27,9 @@ extension FleetTests.Providers {
         try await world.settles(peculiar.count + 80)
 
         for (wish, state) in peculiar { #expect(try await world.state(of: wish.id) == state, "\(wish.id)") }
+        let others = try await world.query(
+            "SELECT id, state, reason FROM settlements WHERE id LIKE 'g-%' AND state <> 'sent'")
+        #expect(others == [])
         #expect(try await world.count("SELECT count(*) FROM settlements WHERE id LIKE 'g-%' AND state = 'sent'") == 80)
         for name in ["smtp", "sms"] {
             #expect(try await world.simulators.receipts(name).values.allSatisfy { $0 == 1 }, "\(name)")

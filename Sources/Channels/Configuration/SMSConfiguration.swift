@@ -50,11 +50,13 @@ struct SMSConfiguration: Sendable {
         if let header = Self.authentication(request.section("authentication", required: true)) {
             fixedHeaders.append(header)
         }
+        // One message a line, unless told: a line that is cut leaves all that is on it `unknown`, and a marketing message
+        // of that kind is never repeated.
         self.format = SMSRequestFormat(
             method: (request.choice("method", RequestMethod.self, default: .post) ?? .post).rawValue,
             endpoint: endpoint?.text ?? "", path: path, fixedHeaders: fixedHeaders,
             headers: Self.headers(request.section("headers"), constants), body: body,
-            prefersHTTP2: request.bool("http2", default: true), trustFile: root.filePath("trust_file"),
+            prefersHTTP2: request.bool("http2", default: false), trustFile: root.filePath("trust_file"),
             timeoutMilliseconds: timeouts.totalMilliseconds, connectTimeoutMilliseconds: timeouts.connectMilliseconds)
         request.finish()
         self.answers = AnswerTable(
