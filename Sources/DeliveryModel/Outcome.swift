@@ -23,6 +23,9 @@ package struct Outcome: Sendable, Equatable {
     /// True when the answer says that this address is dead: it is suppressed from now on.
     package var isAddressDead: Bool
 
+    /// Whether it is certain that nothing was sent.
+    package var leftNothing: Bool { self.verdict == .deferred || self.verdict == .rejected }
+
     package init(
         _ verdict: Verdict, reason: String, detail: String? = nil, providerMessageID: String? = nil,
         retryAfter: Milliseconds? = nil, isAddressDead: Bool = false

@@ -10,5 +10,7 @@ enum LedgerMigrations {
         PostgresMigration(
             number: 3, name: "supersessions",
             sql: String(decoding: PackageResources._003_supersessions_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 4, name: "admission", sql: String(decoding: PackageResources._004_admission_sql, as: UTF8.self)),
     ]
 }

@@ -6,8 +6,11 @@ struct LedgerStatements: Sendable {
     let settings: PostgresLedger.Settings
 
     func accept(_ group: [Arrival], _ connection: PostgresConnection) throws(PostgresError) -> [Acceptance] {
-        // Of one `supersedes` key only one can be the newest: the others come after it, one commit each.
-        let (alone, crowd) = Self.onePerKey(group)
+        // Of one `supersedes` key only one can be the newest, and one person's messages count one by one: the others
+        // come after it, one commit each.
+        let (alone, crowd) = self.oneOfEach(group) { arrival in
+            (arrival.decision.id, arrival.decision.supersedes, arrival.opening)
+        }
         guard crowd.isEmpty else {
             var answers = [Acceptance?](repeating: nil, count: group.count)
             for part in [alone, crowd] {
@@ -32,12 +35,10 @@ struct LedgerStatements: Sendable {
                 .bytesArray(arrivals) { $0.opening?.addressKey },
                 .timestamptzArray(arrivals) { $0.opening?.at.milliseconds },
                 .textArray(arrivals) { $0.decision.supersedes }, .int8Array(arrivals) { $0.rank },
-            ])
+            ] + Self.recipients(arrivals.map(\.opening)) + self.rules)
         var fresh: [String: (acceptedAt: Timestamp, answer: OpeningAnswer)] = [:]
         for row in 0..<rows.count {
-            var answer = OpeningAnswer.opened
-            if let reason = try rows[row, 2].orNil?.text { answer = .suppressed(reason: reason) }
-            if let newer = try rows[row, 3].orNil?.text { answer = .superseded(by: newer) }
+            let answer = try Self.ruling(rows[row, 2], rows[row, 3]) ?? .opened
             fresh[try rows[row, 0].text] = (Timestamp(milliseconds: try rows[row, 1].milliseconds), answer)
         }
         var answers = [Acceptance?](repeating: nil, count: group.count)
@@ -139,31 +140,41 @@ struct LedgerStatements: Sendable {
     }
 
     func open(_ group: [AttemptOpening], _ connection: PostgresConnection) throws(PostgresError) -> [OpeningAnswer] {
+        let (alone, crowd) = self.oneOfEach(group) { ($0.id, nil, $0) }
+        guard crowd.isEmpty else {
+            var answers = [OpeningAnswer](repeating: .fenced, count: group.count)
+            for part in [alone, crowd] {
+                for (index, answer) in zip(part, try self.open(part.map { group[$0] }, connection)) {
+                    answers[index] = answer
+                }
+            }
+            return answers
+        }
         let rows = try connection.query(
             Statements.open,
             [
                 .textArray(group) { $0.id }, .int4Array(group) { Int32(clamping: $0.epoch) },
                 .int4Array(group) { Int32(clamping: $0.number) }, .textArray(group) { $0.channel.rawValue },
                 .textArray(group) { $0.provider }, .bytesArray(group) { $0.addressKey },
-                .timestamptzArray(group) { $0.at.milliseconds },
-            ])
+                .timestamptzArray(group) { $0.at.milliseconds }, .textArray(group) { $0.messageClass.rawValue },
+                .textArray(group) { $0.campaign },
+            ] + Self.recipients(group) + self.rules)
         var answers: [Hold: OpeningAnswer] = [:]
         for row in 0..<rows.count {
             let hold = Hold(id: try rows[row, 0].text, epoch: try rows[row, 1].int)
-            if try rows[row, 2].bool {
-                answers[hold] = .opened
-            } else if let reason = try rows[row, 3].orNil?.text {
-                answers[hold] = .suppressed(reason: reason)
-            } else if let newer = try rows[row, 4].orNil?.text {
-                answers[hold] = .superseded(by: newer)
-            }
+            answers[hold] = try rows[row, 2].bool ? .opened : try Self.ruling(rows[row, 3], rows[row, 4])
         }
         return group.map { answers[Hold(id: $0.id, epoch: $0.epoch)] ?? .fenced }
     }
 
     func close(_ group: [Closing], _ connection: PostgresConnection) throws(PostgresError) -> [Bool] {
         let rows = try connection.query(
-            Statements.close, Self.closeParameters(group) + [.int4(self.settings.horizonSeconds)])
+            Statements.close,
+            Self.closeParameters(group) + [
+                .int4(self.settings.horizonSeconds),
+                .textArray(group) { self.settings.admission.caps.isEmpty ? nil : $0.releases },
+                .textArray(group) { $0.releases == nil ? nil : Self.message($0) }, .textArray(group) { $0.pausedBy },
+            ])
         var answers: [Hold: Bool] = [:]
         for row in 0..<rows.count {
             answers[Hold(id: try rows[row, 0].text, epoch: try rows[row, 1].int)] = try rows[row, 2].bool
@@ -192,23 +203,6 @@ struct LedgerStatements: Sendable {
             .textArray(group) { $0.plan?.policy }, .int8Array(group) { $0.plan.map { Int64(bitPattern: $0.seed) } },
             .timestamptzArray(group) { $0.at.milliseconds },
         ]
-    }
-
-    /// The positions of the arrivals without a `supersedes` key and of the first of each key, and of the others.
-    private static func onePerKey(_ group: [Arrival]) -> (alone: [Int], crowd: [Int]) {
-        var keys: [String: String] = [:]
-        var alone: [Int] = []
-        var crowd: [Int] = []
-        for (index, arrival) in group.enumerated() {
-            // The same decision twice is a duplicate, and told apart elsewhere.
-            guard let key = arrival.decision.supersedes, let first = keys[key], first != arrival.decision.id else {
-                if let key = arrival.decision.supersedes { keys[key] = arrival.decision.id }
-                alone.append(index)
-                continue
-            }
-            crowd.append(index)
-        }
-        return (alone, crowd)
     }
 
     /// The positions of the first item of each key, and of the others.

@@ -17,11 +17,16 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
         package var horizon: Milliseconds
         /// The most deliveries in one commit.
         package var groupMax: Int
+        /// Whom marketing may reach.
+        package var admission: AdmissionRules
 
-        package init(lease: Milliseconds = .seconds(30), horizon: Milliseconds = .seconds(600), groupMax: Int = 512) {
+        package init(lease: Milliseconds = .seconds(30), horizon: Milliseconds = .seconds(600), groupMax: Int = 512,
+            admission: AdmissionRules = AdmissionRules()
+        ) {
             self.lease = lease
             self.horizon = horizon
             self.groupMax = groupMax
+            self.admission = admission
         }
     }
 

@@ -16,18 +16,20 @@ extension DeliveryPipeline {
 
     /// Ends this lease without an attempt; a new decision is accepted first.
     func end(
-        _ work: Work, _ next: NextMove, plan: ChosenPlan? = nil, detail: String? = nil
+        _ work: Work, _ next: NextMove, plan: ChosenPlan? = nil, detail: String? = nil, pausedBy: String? = nil
     ) async throws(Settled) -> Never {
         let delivery = try await self.accept(work, nil).delivery
-        try await self.end(delivery, work.decision, next, plan: plan, detail: detail)
+        try await self.end(delivery, work.decision, next, plan: plan, detail: detail, pausedBy: pausedBy)
     }
 
     func end(
-        _ delivery: Delivery, _ decision: Decision?, _ next: NextMove, plan: ChosenPlan? = nil, detail: String? = nil
+        _ delivery: Delivery, _ decision: Decision?, _ next: NextMove, plan: ChosenPlan? = nil, detail: String? = nil,
+        pausedBy: String? = nil
     ) async throws(Settled) -> Never {
         let closing = Closing(
             id: delivery.id, epoch: delivery.epoch, attempt: nil, next: next, plan: plan, step: delivery.step,
-            detail: detail, at: self.clock.now())
+            detail: detail, releases: decision.flatMap { $0.messageClass == .marketing ? $0.user.id : nil },
+            pausedBy: pausedBy, at: self.clock.now())
         let isOurs = try await self.patiently { () throws(LedgerError) in try await self.ledger.close(closing) }
         guard isOurs else {
             self.meters.fenced()

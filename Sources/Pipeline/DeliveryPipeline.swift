@@ -18,6 +18,7 @@ package final class DeliveryPipeline: Sendable {
     let providers: ProviderPool
     let intake: Intake
     let retry: RetryPolicy
+    let admission: AdmissionPolicy
     let clock: any WallClock
     /// The name of this worker, new in each run of the program.
     let worker: String
@@ -30,12 +31,14 @@ package final class DeliveryPipeline: Sendable {
     /// Deliveries whose workers have ended twice in a row go one at a time.
     private let suspects = Gate(places: 1)
 
+    /// When nothing but resuming is waited for: the year 9999.
+    static let farOff = Timestamp(milliseconds: 253_370_764_800_000)
     /// A delivery is set aside when so many leases on it have lapsed in a row.
     static let lapsesMax = 3
 
     package init(
         ledger: any DeliveryLedger, queue: any DecisionQueue, providers: ProviderPool, intake: Intake,
-        retry: RetryPolicy, clock: any WallClock, worker: String, addressKey: @escaping @Sendable (String) -> [UInt8],
+        retry: RetryPolicy, admission: AdmissionPolicy = AdmissionPolicy(), clock: any WallClock, worker: String, addressKey: @escaping @Sendable (String) -> [UInt8],
         holds: HoldRegister, meters: FleetMeters, logger: Logger
     ) {
         self.ledger = ledger
@@ -43,6 +46,7 @@ package final class DeliveryPipeline: Sendable {
         self.providers = providers
         self.intake = intake
         self.retry = retry
+        self.admission = admission
         self.clock = clock
         self.worker = worker
         self.addressKey = addressKey
@@ -222,11 +226,21 @@ package final class DeliveryPipeline: Sendable {
         return task
     }
 
-    /// May it still be sent? Suppression is asked for again in the step that opens the attempt.
+    /// May it be sent at this hour? Consent, caps, suppression and pauses are asked for in the step that opens the
+    /// attempt.
     private func admit(_ task: SendTask) async throws(Settled) {
-        guard let expiry = task.decision.expiresAt, self.clock.now() >= expiry else { return }
-        let state: TerminalState = task.delivery.hasSent ? .sent : .expired
-        try await self.end(task.work, .settle(state, reason: "expired"), plan: task.plan)
+        let now = self.clock.now()
+        let expiry = task.decision.expiresAt
+        let expired: TerminalState = task.delivery.hasSent ? .sent : .expired
+        if let expiry, now >= expiry {
+            try await self.end(task.work, .settle(expired, reason: "expired"), plan: task.plan)
+        }
+        guard let end = self.admission.quietUntil(task.decision, channel: task.step.channel, now: now) else { return }
+        if let expiry, end >= expiry {
+            try await self.end(task.work, .settle(expired, reason: "expired.in_quiet_hours"), plan: task.plan)
+        }
+        try await self.end(
+            task.work, .rest(until: end, step: task.delivery.step, reason: "quiet_hours"), plan: task.plan)
     }
 
     /// Waits for a place at a provider.
@@ -278,7 +292,10 @@ package final class DeliveryPipeline: Sendable {
             addressKey: self.addressKey(message.address), openedAt: self.clock.now())
         let opening = AttemptOpening(
             id: task.delivery.id, epoch: task.delivery.epoch, number: attempt.number, channel: attempt.channel,
-            provider: attempt.provider, addressKey: attempt.addressKey, at: attempt.openedAt)
+            provider: attempt.provider, addressKey: attempt.addressKey, at: attempt.openedAt,
+            messageClass: task.decision.messageClass, campaign: task.decision.campaign,
+            message: "\(task.delivery.id)/\(task.delivery.step)",
+            recipient: self.admission.recipient(of: task.decision, now: attempt.openedAt))
         let answer: OpeningAnswer
         if let atOnce = try await self.accept(task.work, opening).opened {
             answer = atOnce
@@ -294,7 +311,15 @@ package final class DeliveryPipeline: Sendable {
             self.meters.fenced()
             throw Settled(.acknowledge)
         case .suppressed(let reason):
-            try await self.fail(task, .suppressed, reason: "suppressed." + reason)
+            try await self.fail(task, .suppressed, reason: reason)
+        case .capped(let cap):
+            try await self.fail(task, .capped, reason: "cap." + cap)
+        case .paused(let scope):
+            // Resuming makes it due; its expiry wakes it, so that it ends in time.
+            let until = task.decision.expiresAt ?? Self.farOff
+            try await self.end(
+                task.work, .rest(until: until, step: task.delivery.step, reason: "paused." + scope), plan: task.plan,
+                pausedBy: scope)
         case .superseded(let newer):
             try await self.end(
                 task.work, .settle(.superseded, reason: "superseded"), plan: task.plan, detail: "by \(newer)")
@@ -314,7 +339,8 @@ package final class DeliveryPipeline: Sendable {
             attempt: ClosedAttempt(
                 number: attempt.number, channel: attempt.channel, provider: attempt.provider,
                 addressKey: attempt.addressKey, openedAt: attempt.openedAt, closedAt: now, outcome: outcome),
-            next: next, plan: task.plan, step: task.delivery.step, at: now)
+            next: next, plan: task.plan, step: task.delivery.step,
+            releases: outcome.leftNothing ? task.work.person : nil, at: now)
         let isOurs = try await self.patiently { () throws(LedgerError) in try await self.ledger.close(closing) }
         self.meters.attempted(attempt, outcome, of: task, now: now)
         guard isOurs else {

@@ -27,7 +27,7 @@ package struct FleetMeters: Sendable {
         self.registry.counter(.decisionsRejected, source, rejections.first?.code ?? "unknown").increment()
     }
 
-    func zoneGuessed(_ source: DueTime.ZoneSource) {
+    func zoneGuessed(_ source: PersonalZone.Source) {
         self.registry.counter(.zonesGuessed, source.rawValue).increment()
     }
 

@@ -46,6 +46,9 @@ final class Work: Sendable {
     /// How often in a row a worker ended with it in hand.
     var lapses: Int { max(self.delivery.lapses, self.lease.deliveries - 1) }
 
+    /// Whose caps a marketing message counts for.
+    var person: String? { self.decision.messageClass == .marketing ? self.decision.user.id : nil }
+
     func wasAccepted() { self.isAccepted.store(true, ordering: .relaxed) }
 }
 

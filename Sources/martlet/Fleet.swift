@@ -87,7 +87,7 @@ struct Fleet {
         let clock = SystemClock()
         let intake = Intake(
             ledger: connections.ledger, queue: connections.queue, clock: clock, shards: self.settings.shards,
-            dueTime: DueTime(zones: Settings.zones, fallback: self.settings.defaultZone), meters: meters,
+            dueTime: DueTime(zones: self.settings.personalZone), meters: meters,
             logger: self.logger)
         if Settings.zones.zone(named: "Etc/UTC") == nil {
             self.logger.warning(
@@ -112,7 +112,7 @@ struct Fleet {
             let pipeline = DeliveryPipeline(
                 ledger: connections.ledger, queue: connections.queue,
                 providers: ProviderPool(channels.catalog.providers),
-                intake: intake, retry: self.settings.retry, clock: clock, worker: worker,
+                intake: intake, retry: self.settings.retry, admission: self.settings.admissionPolicy, clock: clock, worker: worker,
                 addressKey: { address in
                     var hash = hash
                     hash.update(data: Array(address.utf8))

@@ -25,6 +25,7 @@ struct Settings: Sendable {
     var grace = Milliseconds.seconds(30)
     var lease = Milliseconds.seconds(30)
     var retry = RetryPolicy()
+    var admission = AdmissionSettings()
     /// Of people whose zone and country are unknown; nil for UTC.
     var defaultZone: TimeZoneRules?
     var providersFolder = "channels/providers"
@@ -96,6 +97,7 @@ struct Settings: Sendable {
             }
         }
         schedule.finish()
+        self.admission = AdmissionSettings(root, zones: Self.zones)
         let channels = root.section("channels")
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)
         self.templatesFolder = channels.string("templates").map(resolved) ?? resolved(self.templatesFolder)

@@ -104,7 +104,7 @@ extension LedgerTests {
                 // Asked again it is to be opened by itself, and that says why not.
                 guard case .accepted(_, nil) = try await test.ledger.accept(arrival("d-1", lease: "w1", opens: "ada"))
                 else { throw Surprise("not ours") }
-                #expect(try await test.ledger.open(opening(delivery)) == .suppressed(reason: "smtp.5.1.1"))
+                #expect(try await test.ledger.open(opening(delivery)) == .suppressed(reason: "suppressed.smtp.5.1.1"))
                 #expect(try await test.text("SELECT coalesce(open_number, 0)::text FROM unsettled") == "0")
             }
         }

@@ -132,10 +132,10 @@ func now(_ seconds: Int64 = 0) -> Timestamp {
 func arrival(
     _ id: String, text: String = "", source: String? = nil, class messageClass: MessageClass = .marketing,
     due: Timestamp? = nil, lease: String? = nil, body: [UInt8]? = nil, opens address: String? = nil,
-    supersedes: String? = nil, rank: Int64 = 1
+    supersedes: String? = nil, rank: Int64 = 1, campaign: String = "welcome", recipient: Recipient? = nil
 ) -> Arrival {
     var decision = Decision(
-        id: id, user: User(id: "u-1", email: "ada@example.com"), campaign: "welcome", messageClass: messageClass,
+        id: id, user: User(id: "u-1", email: "ada@example.com"), campaign: campaign, messageClass: messageClass,
         choice: .plan([Step(channel: .email, template: "welcome")]))
     decision.supersedes = supersedes
     return Arrival(
@@ -143,21 +143,25 @@ func arrival(
         dueAt: due ?? now(), lease: lease, rank: rank,
         opening: address.map {
             AttemptOpening(
-                id: id, epoch: 1, number: 1, channel: .email, provider: "smtp-1", addressKey: Array($0.utf8), at: now())
+                id: id, epoch: 1, number: 1, channel: .email, provider: "smtp-1", addressKey: Array($0.utf8), at: now(),
+                messageClass: messageClass, campaign: campaign, message: "\(id)/0", recipient: recipient)
         })
 }
 
 func opening(
-    _ delivery: Delivery, number: Int = 1, address: String = "ada", channel: ChannelKind = .email
+    _ delivery: Delivery, number: Int = 1, address: String = "ada", channel: ChannelKind = .email,
+    class messageClass: MessageClass = .marketing, campaign: String = "welcome", recipient: Recipient? = nil
 ) -> AttemptOpening {
     AttemptOpening(
         id: delivery.id, epoch: delivery.epoch, number: number, channel: channel, provider: "smtp-1",
-        addressKey: Array(address.utf8), at: now())
+        addressKey: Array(address.utf8), at: now(), messageClass: messageClass, campaign: campaign,
+        message: "\(delivery.id)/\(delivery.step)", recipient: recipient)
 }
 
 func closing(
     _ delivery: Delivery, _ outcome: Outcome?, number: Int = 1, next: NextMove = .settle(.sent, reason: "accepted"),
-    step: Int = 0, address: String = "ada", detail: String? = nil, plan: ChosenPlan? = nil
+    step: Int = 0, address: String = "ada", detail: String? = nil, plan: ChosenPlan? = nil,
+    releases: String? = nil, pausedBy: String? = nil
 ) -> Closing {
     let attempt = outcome.map {
         ClosedAttempt(
@@ -166,7 +170,7 @@ func closing(
     }
     return Closing(
         id: delivery.id, epoch: delivery.epoch, attempt: attempt, next: next, plan: plan, step: step, detail: detail,
-        at: now())
+        releases: releases, pausedBy: pausedBy, at: now())
 }
 
 extension Outcome {

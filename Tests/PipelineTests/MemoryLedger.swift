@@ -16,6 +16,7 @@ final class MemoryLedger: DeliveryLedger {
         var settlements: [Closing] = []
         var lateOutcomes: [Outcome] = []
         var details: [String] = []
+        var pausedBy: String?
 
         var end: (state: TerminalState, reason: String)? {
             guard let closing = self.settlements.first, case .settle(let state, let reason) = closing.next else {
@@ -41,6 +42,8 @@ final class MemoryLedger: DeliveryLedger {
         var records: [String: Record] = [:]
         var faults: [Operation: [Fault]] = [:]
         var suppressed: [[UInt8]: String] = [:]
+        var paused: Set<String> = []
+        var reach: [String: [(at: Timestamp, opening: AttemptOpening)]] = [:]
         /// The newest decision of each `supersedes` key.
         var newest: [String: (rank: Int64, id: String)] = [:]
         var onOpen: (@Sendable (MemoryLedger, AttemptOpening) -> Void)?
@@ -50,9 +53,11 @@ final class MemoryLedger: DeliveryLedger {
 
     private let state = Protected(State())
     private let clock: VirtualClock
+    private let rules: AdmissionRules
 
-    init(clock: VirtualClock) {
+    init(clock: VirtualClock, rules: AdmissionRules = AdmissionRules()) {
         self.clock = clock
+        self.rules = rules
     }
 
     // MARK: What tests do to it
@@ -67,6 +72,24 @@ final class MemoryLedger: DeliveryLedger {
 
     func suppress(_ addressKey: [UInt8], reason: String) {
         self.state.withLock { $0.suppressed[addressKey] = reason }
+    }
+
+    func pause(_ scope: String) {
+        self.state.withLock { _ = $0.paused.insert(scope) }
+    }
+
+    /// Ends a pause, and makes due what rested for it.
+    func resume(_ scope: String) -> [String] {
+        let now = self.clock.now()
+        return self.state.withLock { state in
+            state.paused.remove(scope)
+            let ids = state.records.filter { $0.value.pausedBy == scope }.keys.sorted()
+            for id in ids {
+                state.records[id]?.delivery.dueAt = now
+                state.records[id]?.pausedBy = nil
+            }
+            return ids
+        }
     }
 
     func reach(_ goal: Goal, of id: String) {
@@ -114,7 +137,7 @@ final class MemoryLedger: DeliveryLedger {
             if let key, newer == nil { state.newest[key] = (arrival.rank, id) }
             let answer: OpeningAnswer? = arrival.opening.map { opening in
                 if let newer { return .superseded(by: newer) }
-                return state.suppressed[opening.addressKey].map { .suppressed(reason: $0) } ?? .opened
+                return self.ruling(opening, &state, now) ?? .opened
             }
             let fresh = delivery
             if let opening = arrival.opening, answer == .opened {
@@ -142,6 +165,7 @@ final class MemoryLedger: DeliveryLedger {
             if record.lease == nil { record.delivery.lapses = 0 }
             if let former = record.lease, former != lease { record.delivery.lapses += 1 }
             record.lease = lease
+            record.pausedBy = nil
             record.leaseUntil = now.advanced(by: Self.lease)
             state.records[id] = record
             return .claimed(record.delivery, body: record.body)
@@ -150,8 +174,7 @@ final class MemoryLedger: DeliveryLedger {
 
     func open(_ opening: AttemptOpening) async throws(LedgerError) -> OpeningAnswer {
         self.state.withLock { $0.onOpen }?(self, opening)
-        return try self.perform(.open) { state, _ in
-            if let reason = state.suppressed[opening.addressKey] { return .suppressed(reason: reason) }
+        return try self.perform(.open) { state, now in
             guard var record = state.records[opening.id], record.settlements.isEmpty,
                 record.delivery.epoch == opening.epoch,
                 record.delivery.openAttempt == nil || record.delivery.openAttempt?.number == opening.number
@@ -162,6 +185,7 @@ final class MemoryLedger: DeliveryLedger {
             {
                 return .superseded(by: newest.id)
             }
+            if let ruling = self.ruling(opening, &state, now) { return ruling }
             record.delivery.openAttempt = Delivery.OpenAttempt(
                 number: opening.number, channel: opening.channel, provider: opening.provider, openedAt: opening.at)
             state.records[opening.id] = record
@@ -170,7 +194,7 @@ final class MemoryLedger: DeliveryLedger {
     }
 
     func close(_ closing: Closing) async throws(LedgerError) -> Bool {
-        try self.perform(.close) { state, _ in
+        try self.perform(.close) { state, now in
             guard var record = state.records[closing.id] else { return false }
             defer { state.records[closing.id] = record }
             if record.settlements.contains(where: { $0.epoch == closing.epoch }) { return true }
@@ -185,6 +209,9 @@ final class MemoryLedger: DeliveryLedger {
                 record.delivery.attempts = max(record.delivery.attempts, attempt.number)
                 if attempt.outcome.verdict == .accepted, case .rest = closing.next { record.delivery.hasSent = true }
             }
+            if let person = closing.releases {
+                state.reach[person]?.removeAll { $0.opening.message == "\(closing.id)/\(closing.step)" }
+            }
             if let detail = closing.detail { record.details.append(detail) }
             record.delivery.openAttempt = nil
             record.delivery.lapses = 0
@@ -197,12 +224,39 @@ final class MemoryLedger: DeliveryLedger {
                 let isSameStep = step == record.delivery.step
                 record.delivery.stepAttempts =
                     isSameStep ? record.delivery.stepAttempts + (closing.attempt == nil ? 0 : 1) : 0
-                record.delivery.dueAt = until
+                record.pausedBy = closing.pausedBy.flatMap { state.paused.contains($0) ? $0 : nil }
+                record.delivery.dueAt = closing.pausedBy != nil && record.pausedBy == nil ? now : until
                 record.delivery.step = step
                 record.rests.append(closing.next)
             }
             return true
         }
+    }
+
+    /// What keeps a message from being sent, in the order in which the ledger asks; where nothing does, it counts.
+    private func ruling(_ opening: AttemptOpening, _ state: inout State, _ now: Timestamp) -> OpeningAnswer? {
+        if let reason = state.suppressed[opening.addressKey] { return .suppressed(reason: "suppressed." + reason) }
+        let scopes: [PauseScope] = [
+            .all, .channel(opening.channel), .provider(opening.provider), .campaign(opening.campaign),
+            .messageClass(opening.messageClass),
+        ]
+        if let scope = scopes.map(\.description).first(where: state.paused.contains) { return .paused(scope) }
+        guard let recipient = opening.recipient, !self.rules.caps.isEmpty else { return nil }
+        let others = (state.reach[recipient.person] ?? []).filter { $0.opening.message != opening.message }
+        for cap in self.rules.caps where cap.channel == nil || cap.channel == opening.channel {
+            let counted = others.filter { other in
+                let isInWindow =
+                    switch cap.period {
+                    case .day: other.at >= recipient.dayStart
+                    case .rolling(let length): other.at.advanced(by: length) >= now
+                    }
+                return isInWindow && (cap.channel == nil || cap.channel == other.opening.channel)
+                    && (!cap.isPerCampaign || other.opening.campaign == opening.campaign)
+            }
+            if counted.count >= cap.messages { return .capped(cap.name) }
+        }
+        state.reach[recipient.person] = others + [(now, opening)]
+        return nil
     }
 
     private func perform<Answer: Sendable>(

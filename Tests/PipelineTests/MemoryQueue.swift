@@ -150,7 +150,10 @@ final class MemoryQueue: DecisionQueue {
         case .abandon: return
         case .acknowledge: break
         case .snooze(let id, let shard, let until):
-            state.schedule[id] = ScheduledWork(id: id, shard: shard, dueAt: until)
+            // What is far off rests in the ledger alone.
+            if until.since(now) < .seconds(400 * 86_400) {
+                state.schedule[id] = ScheduledWork(id: id, shard: shard, dueAt: until)
+            }
         case .reject(let rejections, let original, let id):
             if isPending {
                 state.rejects.append(Reject(rejections: rejections, original: original, id: id, source: lease.source))

@@ -120,12 +120,21 @@ struct DueTimeTests {
 
     @Test func isByTheFleetsSettingWhenTheCountryIsUnknown() {
         let zones = TimeZoneCatalog()
-        let dueTime = DueTime(zones: zones, fallback: zones.zone(named: "Europe/Warsaw"))
+        let dueTime = DueTime(
+            zones: PersonalZone(
+                zones: zones, campaigns: ["other": zones.zone(named: "Asia/Tokyo") ?? .utc],
+                fallback: zones.zone(named: "Europe/Warsaw")))
         let now = Timestamp(milliseconds: 1_772_323_200_000)
         let answer = dueTime.of(self.local(9, 0, zone: nil, locale: "eo"), now: now)
         #expect(answer.zoneSource == .setting)
         #expect(answer.dueAt == Timestamp(milliseconds: 1_772_352_000_000))
         #expect(dueTime.of(self.local(9, 0, zone: "UTC", locale: "eo"), now: now).zoneSource == .given)
+        // The campaign's own goes before it.
+        var decision = self.local(9, 0, zone: nil, locale: "eo")
+        decision.campaign = "other"
+        let other = dueTime.of(decision, now: now)
+        #expect(other.zoneSource == .campaign)
+        #expect(other.zone == "Asia/Tokyo")
     }
 
     @Test func isAlwaysWithinADayAndAnHourOfTheEarliest() {

@@ -17,17 +17,18 @@ struct TestFleet {
     let pipeline: DeliveryPipeline
 
     init(
-        _ providers: [ScriptedProvider], clock: VirtualClock, retry: RetryPolicy = RetryPolicy(), waits: Bool = false
+        _ providers: [ScriptedProvider], clock: VirtualClock, retry: RetryPolicy = RetryPolicy(),
+        rules: AdmissionRules = AdmissionRules(), admission: AdmissionPolicy = AdmissionPolicy(), waits: Bool = false
     ) {
         self.clock = clock
-        self.ledger = MemoryLedger(clock: clock)
+        self.ledger = MemoryLedger(clock: clock, rules: rules)
         self.queue = MemoryQueue(clock: clock, waits: waits)
         self.intake = Intake(
             ledger: self.ledger, queue: self.queue, clock: clock, shards: Self.shards, meters: Self.meters,
             logger: Self.silent)
         self.pipeline = DeliveryPipeline(
             ledger: self.ledger, queue: self.queue, providers: ProviderPool(providers), intake: self.intake,
-            retry: retry,
+            retry: retry, admission: admission,
             clock: clock, worker: "w1", addressKey: { Array($0.utf8) }, holds: self.holds, meters: Self.meters,
             logger: Self.silent)
     }

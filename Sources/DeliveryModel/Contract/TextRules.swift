@@ -69,7 +69,7 @@ struct TextRule: Sendable {
 }
 
 /// Checks of the bytes of a text.
-enum TextShape {
+package enum TextShape {
     static func isLetter(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
     }
@@ -180,7 +180,7 @@ enum TextShape {
     }
 
     /// A time of day from 00:00 to 23:59, as minutes since midnight.
-    static func minuteOfDay(_ text: String) -> Int? {
+    package static func minuteOfDay(_ text: String) -> Int? {
         var reader = DigitReader(text.utf8)
         guard let hour = reader.number(2), reader.take(":"), let minute = reader.number(2), reader.isAtEnd,
             hour <= 23, minute <= 59

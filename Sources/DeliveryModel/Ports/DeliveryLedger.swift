@@ -97,9 +97,16 @@ package final class AttemptOpening: Sendable {
     /// Keyed hash of the address, to look up suppression by.
     package let addressKey: [UInt8]
     package let at: Timestamp
+    package let messageClass: MessageClass
+    package let campaign: String
+    /// Names the message: the same for each attempt at one step.
+    package let message: String
+    /// Whose consent and caps count; nil for a transactional message.
+    package let recipient: Recipient?
 
     package init(
-        id: String, epoch: Int, number: Int, channel: ChannelKind, provider: String, addressKey: [UInt8], at: Timestamp
+        id: String, epoch: Int, number: Int, channel: ChannelKind, provider: String, addressKey: [UInt8],
+        at: Timestamp, messageClass: MessageClass, campaign: String, message: String, recipient: Recipient?
     ) {
         self.id = id
         self.epoch = epoch
@@ -108,6 +115,10 @@ package final class AttemptOpening: Sendable {
         self.provider = provider
         self.addressKey = addressKey
         self.at = at
+        self.messageClass = messageClass
+        self.campaign = campaign
+        self.message = message
+        self.recipient = recipient
     }
 }
 
@@ -116,7 +127,12 @@ package enum OpeningAnswer: Sendable, Equatable {
     case opened
     /// The lease was lost, or the decision was cancelled: nothing may be sent.
     case fenced
+    /// The address takes no such message, or the person did not agree to it; the reason is a code.
     case suppressed(reason: String)
+    /// The person has had as many messages as this cap allows.
+    case capped(String)
+    /// It is held back; the scope says what is paused.
+    case paused(String)
     /// A newer decision has the same `supersedes` key.
     case superseded(by: String)
 }
@@ -133,11 +149,15 @@ package final class Closing: Sendable {
     package let step: Int
     /// Why no attempt was made, for a person to read; no address, no value of a variable.
     package let detail: String?
+    /// The person whose caps have room again, since nothing was sent.
+    package let releases: String?
+    /// The pause for which it rests.
+    package let pausedBy: String?
     package let at: Timestamp
 
     package init(
         id: String, epoch: Int, attempt: ClosedAttempt?, next: NextMove, plan: ChosenPlan?, step: Int,
-        detail: String? = nil, at: Timestamp
+        detail: String? = nil, releases: String? = nil, pausedBy: String? = nil, at: Timestamp
     ) {
         self.id = id
         self.epoch = epoch
@@ -146,6 +166,8 @@ package final class Closing: Sendable {
         self.plan = plan
         self.step = step
         self.detail = detail
+        self.releases = releases
+        self.pausedBy = pausedBy
         self.at = at
     }
 }

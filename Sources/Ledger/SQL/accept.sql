@@ -1,27 +1,68 @@
--- Accepts new decisions, and opens the first attempts of those that go out at once.
+-- Accepts new decisions, and opens the first attempts of those that go out at once and may.
 -- In:  $1 id, $2 shard, $3 campaign, $4 class, $5 source, $6 body, $7 due_at, $8 lease or null (arrays, ids unique);
 --      $9 lease seconds, $10 horizon seconds;
 --      $11 channel, $12 provider, $13 address key, $14 time of the attempt to open (null where there is none),
---      $15 supersedes key or null, $16 rank (arrays).
--- Out: (id, accepted_at, the reason of a suppression or null, the newer decision of the same key or null) of those that
---      are new. The others were accepted before.
-WITH input AS (
-    SELECT i.*, s.reason AS suppression,
-           CASE WHEN (p.rank, p.decision) > (i.rank, i.id COLLATE "C") THEN p.decision END AS newer
+--      $15 supersedes key or null, $16 rank,
+--      $17 person whose consent and caps count or null, $18 topic, $19 start of the person's day, $20 message (arrays);
+--      $21 channels that need consent; caps: $22 names, $23 most, $24 seconds or null, $25 channel or null,
+--      $26 by campaign (arrays); $27 seconds for which messages are kept for caps.
+-- Out: (id, accepted_at, what keeps it from being sent or null, its reason) of those that are new. The others were
+--      accepted before.
+WITH held AS (
+    SELECT array_agg(scope) AS scopes FROM pauses
+), input AS (
+    SELECT i.*, s.reason AS suppression, c.granted,
+           CASE WHEN (p.rank, p.decision) > (i.rank, i.id COLLATE "C") THEN p.decision END AS newer,
+           CASE WHEN h.scopes IS NOT NULL THEN
+               (SELECT min(scope) FROM unnest(h.scopes) AS scope
+                WHERE scope IN ('all', 'class:' || i.class, 'campaign:' || i.campaign, 'channel:' || i.channel,
+                                'provider:' || i.provider)) END AS pause
     FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[],
-                $8::text[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[], $15::text[], $16::int8[])
+                $8::text[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[], $15::text[], $16::int8[],
+                $17::text[], $18::text[], $19::timestamptz[], $20::text[])
         AS i(id, shard, campaign, class, source, body, due_at, lease, channel, provider, address_key, opened_at,
-             supersedes, rank)
-    LEFT JOIN suppressions s ON s.channel = i.channel AND s.address_key = i.address_key
+             supersedes, rank, user_id, topic, day_start, message)
+    CROSS JOIN held h
+    LEFT JOIN LATERAL (
+        SELECT s.reason FROM suppressions s
+        WHERE s.channel = i.channel AND s.address_key = i.address_key
+          AND (s.kind = 'dead' OR i.class = 'marketing' AND s.topic IN ('', i.topic))
+        ORDER BY s.kind LIMIT 1
+    ) s ON true
+    LEFT JOIN LATERAL (
+        SELECT c.granted FROM consents c
+        WHERE c.user_id = i.user_id AND c.channel IN ('', i.channel) AND c.topic IN ('', i.topic)
+        ORDER BY c.channel DESC, c.topic DESC LIMIT 1
+    ) c ON true
     LEFT JOIN supersessions p ON p.key = i.supersedes
 ), fresh AS (
     INSERT INTO decisions (id, shard, campaign, class, source, accepted_at, body)
     SELECT id, shard, campaign, class, source, now(), body FROM input
     ON CONFLICT (id) DO NOTHING
     RETURNING id, accepted_at
-), new AS (
-    SELECT i.*, f.accepted_at, i.channel IS NOT NULL AND i.suppression IS NULL AND i.newer IS NULL AS is_open
+), judged AS (
+    SELECT i.*, f.accepted_at,
+           CASE WHEN i.channel IS NULL THEN 'rests' WHEN i.newer IS NOT NULL THEN 'superseded'
+                WHEN i.suppression IS NOT NULL THEN 'suppressed' WHEN NOT i.granted THEN 'withdrawn'
+                WHEN i.granted IS NULL AND i.user_id IS NOT NULL AND i.channel = ANY ($21::text[]) THEN 'not_given'
+                WHEN i.pause IS NOT NULL THEN 'paused' END AS verdict
     FROM input i JOIN fresh f USING (id)
+), reserved AS (
+    -- The caller puts no person twice into a group. In order, so that two groups do not wait for each other.
+    INSERT INTO reach AS r (user_id, day_start, sends)
+    SELECT j.user_id, j.day_start, ARRAY[ROW(now(), j.campaign, j.channel, j.message)::reached]
+    FROM judged j WHERE j.verdict IS NULL AND j.user_id IS NOT NULL AND cardinality($22::text[]) > 0
+    ORDER BY j.user_id
+    ON CONFLICT (user_id) DO UPDATE
+    SET day_start = excluded.day_start, sends = reached_too(r.sends, excluded.sends[1], $27::int8)
+    WHERE full_cap(r.sends, excluded.day_start, (excluded.sends[1]).message, (excluded.sends[1]).campaign,
+                   (excluded.sends[1]).channel, $22::text[], $23::int4[], $24::int8[], $25::text[], $26::bool[]) IS NULL
+    RETURNING user_id
+), new AS (
+    SELECT j.*, CASE WHEN j.verdict IS NULL AND j.user_id IS NOT NULL AND cardinality($22::text[]) > 0
+                          AND j.user_id NOT IN (SELECT user_id FROM reserved)
+                     THEN 'capped' ELSE j.verdict END AS ruling
+    FROM judged j
 ), work AS (
     INSERT INTO unsettled (id, shard, epoch, due_at, look_at, lease, lease_until,
                            open_number, open_channel, open_provider, opened_at, supersedes, rank)
@@ -30,8 +71,8 @@ WITH input AS (
                 WHEN n.due_at > now() + make_interval(secs => $10::int4) THEN n.due_at - make_interval(secs => $10::int4)
                 ELSE greatest(n.due_at, now()) + interval '1 minute' END,
            n.lease, CASE WHEN n.lease IS NOT NULL THEN now() + make_interval(secs => $9::int4) END,
-           CASE WHEN n.is_open THEN 1 END, CASE WHEN n.is_open THEN n.channel END,
-           CASE WHEN n.is_open THEN n.provider END, CASE WHEN n.is_open THEN n.opened_at END,
+           CASE WHEN n.ruling IS NULL THEN 1 END, CASE WHEN n.ruling IS NULL THEN n.channel END,
+           CASE WHEN n.ruling IS NULL THEN n.provider END, CASE WHEN n.ruling IS NULL THEN n.opened_at END,
            n.supersedes, n.rank
     FROM new n
 ), newest AS (
@@ -53,4 +94,9 @@ WITH input AS (
     SELECT pg_backend_pid() % 64, 'accepted', count(*) FROM fresh HAVING count(*) > 0
     ON CONFLICT (slot, state) DO UPDATE SET n = tallies.n + excluded.n
 )
-SELECT id, accepted_at, suppression, newer FROM new
+SELECT n.id, n.accepted_at, n.ruling,
+       CASE n.ruling WHEN 'suppressed' THEN n.suppression WHEN 'superseded' THEN n.newer WHEN 'paused' THEN n.pause
+                     WHEN 'capped' THEN (SELECT full_cap(r.sends, n.day_start, n.message, n.campaign, n.channel,
+                         $22::text[], $23::int4[], $24::int8[], $25::text[], $26::bool[])
+                         FROM reach r WHERE r.user_id = n.user_id) END
+FROM new n

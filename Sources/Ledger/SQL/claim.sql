@@ -5,7 +5,7 @@ WITH input AS (
     SELECT * FROM unnest($1::text[], $2::text[]) AS i(id, lease)
 ), taken AS (
     UPDATE unsettled u
-    SET epoch = u.epoch + 1, lease = i.lease, lease_until = now() + make_interval(secs => $3::int4),
+    SET epoch = u.epoch + 1, lease = i.lease, paused_by = NULL, lease_until = now() + make_interval(secs => $3::int4),
         lapses = CASE WHEN u.lease IS NULL THEN 0 WHEN u.lease = i.lease THEN u.lapses
                       ELSE least(u.lapses + 1, 32767) END
     FROM input i

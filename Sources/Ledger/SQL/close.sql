@@ -4,23 +4,32 @@
 --      $12 detail, $13 provider's message id, $14 address is dead
 --      (null where no attempt was made; a detail without a number says why);
 --      $15 terminal state or null, $16 reason of what follows, $17 rest until, $18 rest at step;
---      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays); $24 horizon seconds.
+--      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays); $24 horizon seconds;
+--      $25 person whose caps no longer count $26 message, or null; $27 the pause it rests for or null (arrays).
 -- Out: one row for each id and epoch: whether it was recorded, now or by an earlier call with the same epoch.
 WITH input AS (
     SELECT * FROM unnest($1::text[], $2::int4[], $3::int4[], $4::int4[], $5::text[], $6::text[], $7::bytea[],
                          $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
                          $14::bool[], $15::text[], $16::text[], $17::timestamptz[], $18::int4[], $19::text[],
-                         $20::float8[], $21::text[], $22::int8[], $23::timestamptz[])
+                         $20::float8[], $21::text[], $22::int8[], $23::timestamptz[], $25::text[],
+                         $26::text[], $27::text[])
         AS i(id, epoch, step, number, channel, provider, address_key, opened_at, closed_at, verdict, reason, detail,
-             message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at)
+             message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at,
+             user_id, message, paused_by)
+), standing AS (
+    -- Whoever resumes a scope waits for these locks, and then finds what rests for it.
+    SELECT scope FROM pauses WHERE scope IN (SELECT paused_by FROM input) FOR KEY SHARE
 ), gone AS (
     DELETE FROM unsettled u USING input i
     WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NOT NULL
     RETURNING u.id, u.epoch, u.attempts, u.supersedes, u.rank
 ), kept AS (
     UPDATE unsettled u
-    SET due_at = i.rest_until,
-        look_at = CASE WHEN i.rest_until > now() + make_interval(secs => $24::int4)
+    -- A pause that has ended meanwhile holds nobody back.
+    SET due_at = CASE WHEN i.paused_by IS NULL OR s.scope IS NOT NULL THEN i.rest_until ELSE now() END,
+        paused_by = s.scope,
+        look_at = CASE WHEN i.paused_by IS NOT NULL AND s.scope IS NULL THEN now()
+                       WHEN i.rest_until > now() + make_interval(secs => $24::int4)
                        THEN i.rest_until - make_interval(secs => $24::int4)
                        ELSE greatest(i.rest_until, now()) + interval '1 minute' END,
         lease = NULL, lease_until = NULL, open_number = NULL, open_channel = NULL, open_provider = NULL,
@@ -29,7 +38,7 @@ WITH input AS (
                              WHEN i.number IS NULL THEN u.step_attempts ELSE u.step_attempts + 1 END,
         attempts = greatest(u.attempts, i.number), has_sent = u.has_sent OR coalesce(i.verdict = 'accepted', false),
         step = i.rest_step
-    FROM input i
+    FROM input i LEFT JOIN standing s ON s.scope = i.paused_by
     WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NULL
     RETURNING u.id, u.epoch
 ), held AS (
@@ -57,11 +66,20 @@ WITH input AS (
     INSERT INTO events (decision, at, kind, detail)
     SELECT i.id, i.at, 'not_tried', jsonb_build_object('reason', i.next_reason, 'detail', i.detail, 'step', i.step)
     FROM input i JOIN held USING (id, epoch) WHERE i.number IS NULL AND i.detail IS NOT NULL
+), released AS (
+    -- It was not sent: it leaves room for another.
+    UPDATE reach r
+    SET sends = coalesce((SELECT array_agg(ROW(s.at, s.campaign, s.channel, s.message)::reached ORDER BY s.at)
+                          FROM unnest(r.sends) s WHERE s.message <> ALL (x.messages)), '{}')
+    FROM (SELECT i.user_id, array_agg(i.message) AS messages
+          FROM input i JOIN held USING (id, epoch) WHERE i.user_id IS NOT NULL GROUP BY i.user_id) x
+    WHERE r.user_id = x.user_id
 ), dead AS (
     INSERT INTO suppressions (channel, address_key, reason, decision, at)
     SELECT DISTINCT ON (i.channel, i.address_key) i.channel, i.address_key, i.reason, i.id, i.at
     FROM input i JOIN held USING (id, epoch) WHERE i.is_dead
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (channel, address_key, topic) DO UPDATE SET kind = 'dead', reason = excluded.reason
+    WHERE suppressions.kind <> 'dead'
 ), too_late AS (
     -- A newer decision of the same `supersedes` key came while this one was on the wire.
     INSERT INTO events (decision, at, kind, detail)
