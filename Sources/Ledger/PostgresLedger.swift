@@ -20,7 +20,8 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
         /// Whom marketing may reach.
         package var admission: AdmissionRules
 
-        package init(lease: Milliseconds = .seconds(30), horizon: Milliseconds = .seconds(600), groupMax: Int = 512,
+        package init(
+            lease: Milliseconds = .seconds(30), horizon: Milliseconds = .seconds(600), groupMax: Int = 512,
             admission: AdmissionRules = AdmissionRules()
         ) {
             self.lease = lease

@@ -38,7 +38,8 @@ package final class DeliveryPipeline: Sendable {
 
     package init(
         ledger: any DeliveryLedger, queue: any DecisionQueue, providers: ProviderPool, intake: Intake,
-        retry: RetryPolicy, admission: AdmissionPolicy = AdmissionPolicy(), clock: any WallClock, worker: String, addressKey: @escaping @Sendable (String) -> [UInt8],
+        retry: RetryPolicy, admission: AdmissionPolicy = AdmissionPolicy(), clock: any WallClock, worker: String,
+        addressKey: @escaping @Sendable (String) -> [UInt8],
         holds: HoldRegister, meters: FleetMeters, logger: Logger
     ) {
         self.ledger = ledger

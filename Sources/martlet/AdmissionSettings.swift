@@ -75,7 +75,9 @@ struct AdmissionSettings: Sendable {
         let period: Cap.Period
         if per == "day" {
             period = .day
-        } else if let length = Milliseconds(iso8601: per), (1000...Milliseconds.decisionMax.count).contains(length.count) {
+        } else if let length = Milliseconds(iso8601: per),
+            (1000...Milliseconds.decisionMax.count).contains(length.count)
+        {
             period = .rolling(length)
         } else {
             section.report("per", "`day`, or a duration such as PT1H or P7D, is expected")

@@ -86,7 +86,8 @@ struct Connections: Sendable {
                 allowsUnsafePersistence: settings.allowsUnsafePersistence),
             redis: redis, reader: reader, clock: SystemClock(), logger: logger, executor: LoopExecutor.all.last)
         let ledger = PostgresLedger(
-            settings: PostgresLedger.Settings(lease: settings.lease, admission: settings.admission.rules), pool: postgres, logger: logger,
+            settings: PostgresLedger.Settings(lease: settings.lease, admission: settings.admission.rules),
+            pool: postgres, logger: logger,
             executors: LoopExecutor.all
         ) { operation, took, rows in
             meters.registry.histogram(.ledgerCommit, operation).observe(took)

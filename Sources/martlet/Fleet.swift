@@ -112,7 +112,8 @@ struct Fleet {
             let pipeline = DeliveryPipeline(
                 ledger: connections.ledger, queue: connections.queue,
                 providers: ProviderPool(channels.catalog.providers),
-                intake: intake, retry: self.settings.retry, admission: self.settings.admissionPolicy, clock: clock, worker: worker,
+                intake: intake, retry: self.settings.retry, admission: self.settings.admissionPolicy, clock: clock,
+                worker: worker,
                 addressKey: { address in
                     var hash = hash
                     hash.update(data: Array(address.utf8))

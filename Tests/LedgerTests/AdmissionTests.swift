@@ -206,7 +206,9 @@ extension LedgerTests {
                             return answer == .opened ? person : nil
                         }
                     }
-                    return try await group.reduce(into: [String: Int]()) { if let person = $1 { $0[person, default: 0] += 1 } }
+                    return try await group.reduce(into: [String: Int]()) {
+                        if let person = $1 { $0[person, default: 0] += 1 }
+                    }
                 }
                 #expect(opened == ["p-0": 2, "p-1": 2, "p-2": 2])
                 try await one.expectBalance(accepted: 120, settled: 0, active: 120, waiting: 0)

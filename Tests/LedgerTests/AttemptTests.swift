@@ -63,7 +63,8 @@ extension LedgerTests {
 
                 let second = try await test.accepted("d-2")
                 #expect(
-                    try await test.ledger.open(opening(second, address: "gone")) == .suppressed(reason: "suppressed.smtp.5.1.1"))
+                    try await test.ledger.open(opening(second, address: "gone"))
+                        == .suppressed(reason: "suppressed.smtp.5.1.1"))
                 #expect(try await test.ledger.open(opening(second, address: "alive")) == .opened)
                 let other = try await test.accepted("d-3")
                 #expect(try await test.ledger.open(opening(other, address: "gone", channel: .sms)) == .opened)

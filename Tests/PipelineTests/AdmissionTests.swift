@@ -83,7 +83,9 @@ import Testing
         let freed = fleet.ledger.resume("campaign:welcome")
         #expect(freed == ["long"])
         try await fleet.queue.schedule(
-            freed.map { ScheduledWork(id: $0, shard: Shard.of(userID: "u-1", count: TestFleet.shards), dueAt: fleet.clock.now()) })
+            freed.map {
+                ScheduledWork(id: $0, shard: Shard.of(userID: "u-1", count: TestFleet.shards), dueAt: fleet.clock.now())
+            })
         try await fleet.runToTheEnd()
         #expect(fleet.end(of: "long") == "sent accepted")
         #expect(provider.sent.count == 1)

@@ -246,7 +246,7 @@ struct LedgerOutageTests {
         let clock = VirtualClock()
         let sms = ScriptedProvider(.sms, clock: clock)
         let fleet = TestFleet([sms], clock: clock)
-        fleet.queue.fail(5)
+        fleet.queue.fail(Array(repeating: .away, count: 5))
         fleet.append(decision(plan: [Step(channel: .sms, template: "a")]))
 
         try await fleet.runToTheEnd()

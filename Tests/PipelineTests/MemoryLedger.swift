@@ -26,7 +26,7 @@ final class MemoryLedger: DeliveryLedger {
         }
     }
 
-    enum Operation: Sendable, Hashable {
+    enum Operation: Sendable, Hashable, CaseIterable {
         case accept, claim, open, close
     }
 
@@ -40,7 +40,8 @@ final class MemoryLedger: DeliveryLedger {
 
     private struct State {
         var records: [String: Record] = [:]
-        var faults: [Operation: [Fault]] = [:]
+        var calls = 0
+        var faults: [Operation: [Fault?]] = [:]
         var suppressed: [[UInt8]: String] = [:]
         var paused: Set<String> = []
         var reach: [String: [(at: Timestamp, opening: AttemptOpening)]] = [:]
@@ -65,8 +66,11 @@ final class MemoryLedger: DeliveryLedger {
     func record(_ id: String) -> Record? { self.state.withLock { $0.records[id] } }
     var records: [String: Record] { self.state.withLock { $0.records } }
 
-    /// The next calls of `operation` go wrong like this.
-    func fail(_ operation: Operation, _ faults: [Fault]) {
+    /// How many calls were made.
+    var calls: Int { self.state.withLock { $0.calls } }
+
+    /// The next calls of `operation` go wrong like this; where it says nil, they go well.
+    func fail(_ operation: Operation, _ faults: [Fault?]) {
         self.state.withLock { $0.faults[operation, default: []] += faults }
     }
 
@@ -266,6 +270,7 @@ final class MemoryLedger: DeliveryLedger {
         let away = LedgerError(.unavailable, "away")
         if Crash.isDead() { throw away }
         let (answer, fault): (Answer?, Fault?) = self.state.withLock { state in
+            state.calls += 1
             var fault: Fault?
             if var faults = state.faults[operation], !faults.isEmpty {
                 fault = faults.removeFirst()

@@ -22,7 +22,8 @@ final class MemoryQueue: DecisionQueue {
         var rejects: [Reject] = []
         var settled: [Settlement] = []
         var leased = 0
-        var failures = 0
+        var faults: [MemoryLedger.Fault?] = []
+        var calls = 0
     }
 
     private let state = Protected(State())
@@ -42,8 +43,10 @@ final class MemoryQueue: DecisionQueue {
         self.state.withLock { Self.append(content, shard: shard, origin: origin, at: now, to: &$0) }
     }
 
-    /// The next settlements fail.
-    func fail(_ count: Int) { self.state.withLock { $0.failures = count } }
+    /// The next settlements fail like this; where it says nil, they go well.
+    func fail(_ faults: [MemoryLedger.Fault?]) { self.state.withLock { $0.faults = faults } }
+    /// How many settlements were called for.
+    var calls: Int { self.state.withLock { $0.calls } }
 
     var rejects: [Reject] { self.state.withLock { $0.rejects } }
     var settled: [Settlement] { self.state.withLock { $0.settled } }
@@ -112,12 +115,11 @@ final class MemoryQueue: DecisionQueue {
         if Crash.isDead() { throw away }
         let now = self.clock.now()
         let isAway = self.state.withLock { state in
-            guard state.failures == 0 else {
-                state.failures -= 1
-                return true
-            }
+            state.calls += 1
+            let fault = state.faults.isEmpty ? nil : state.faults.removeFirst()
+            if case .away? = fault { return true }
             Self.settle(lease, settlement, at: now, in: &state)
-            return false
+            return fault != nil
         }
         if isAway || Crash.isDead() { throw away }
     }

@@ -11,13 +11,14 @@ WITH input AS (
     FROM input i
     WHERE u.id = i.id
       AND (u.lease_until IS NULL OR u.lease_until <= now() OR u.lease = i.lease)
-      AND u.due_at <= now() + interval '1 second'
+      AND u.due_at <= now()
     RETURNING u.*
 )
 SELECT i.id,
        CASE WHEN t.id IS NOT NULL THEN 'claimed' WHEN u.id IS NOT NULL THEN 'not_now'
             WHEN d.id IS NOT NULL THEN 'finished' ELSE 'missing' END,
-       greatest(u.due_at, u.lease_until, now()) + interval '1 second',
+       CASE WHEN u.due_at > coalesce(u.lease_until, now()) THEN u.due_at + interval '50 milliseconds'
+            ELSE greatest(u.lease_until, now()) + interval '1 second' END,
        d.shard::int4, t.epoch, d.accepted_at, t.due_at, t.step::int4, t.attempts::int4, t.step_attempts::int4, t.has_sent,
        t.open_number::int4, t.open_channel, t.open_provider, t.opened_at,
        t.lapses::int4,

@@ -23,7 +23,9 @@ struct PauseCommand: AsyncParsableCommand {
             guard let scope else {
                 let pauses = try await connections.ledger.pauses()
                 for pause in pauses {
-                    print("\(pause.scope)  since \(pause.at.rfc3339)  \(pause.deliveries) deliveries rest  (\(pause.reason))")
+                    print(
+                        "\(pause.scope)  since \(pause.at.rfc3339)  \(pause.deliveries) deliveries rest  (\(pause.reason))"
+                    )
                 }
                 if pauses.isEmpty { print("nothing is paused") }
                 return
