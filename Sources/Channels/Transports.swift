@@ -14,5 +14,9 @@ package protocol HTTPExchanging: Sendable {
 /// Sends mails to one SMTP server.
 package protocol MailSending: Sendable {
     /// Sends one message; the result has one entry for each recipient, in order.
-    func send(_ envelope: SMTPEnvelope, message: ByteBuffer) async -> [SMTPResult]
+    ///
+    /// - Parameter mayBegin: Asked when a connection is ready for it; on false it is not sent.
+    func send(
+        _ envelope: SMTPEnvelope, message: ByteBuffer, while mayBegin: @escaping @Sendable () -> Bool
+    ) async -> [SMTPResult]
 }

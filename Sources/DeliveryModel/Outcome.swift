@@ -26,6 +26,9 @@ package struct Outcome: Sendable, Equatable {
     /// Whether it is certain that nothing was sent.
     package var leftNothing: Bool { self.verdict == .deferred || self.verdict == .rejected }
 
+    /// Given back before the first byte: its sender did not want it sent any more.
+    package static let withdrawn = Outcome(.deferred, reason: "withdrawn")
+
     package init(
         _ verdict: Verdict, reason: String, detail: String? = nil, providerMessageID: String? = nil,
         retryAfter: Milliseconds? = nil, isAddressDead: Bool = false

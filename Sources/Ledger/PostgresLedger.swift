@@ -106,12 +106,15 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
 
     // MARK: UpkeepLedger
 
-    package func extend(_ holds: [Hold]) async throws(LedgerError) {
+    package func extend(_ holds: [Hold]) async throws(LedgerError) -> [Hold] {
         let seconds = self.settings.leaseSeconds
-        try await self.pool.ledgerRun { connection throws(PostgresError) in
-            _ = try connection.query(
+        return try await self.pool.ledgerRun { connection throws(PostgresError) in
+            let rows = try connection.query(
                 Statements.extend,
                 [.textArray(holds) { $0.id }, .int4Array(holds) { Int32(clamping: $0.epoch) }, .int4(seconds)])
+            var kept: [Hold] = []
+            for row in 0..<rows.count { kept.append(Hold(id: try rows[row, 0].text, epoch: try rows[row, 1].int)) }
+            return kept
         }
     }
 

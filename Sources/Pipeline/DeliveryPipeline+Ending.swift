@@ -93,8 +93,8 @@ extension DeliveryPipeline {
         }
     }
 
-    func hold(_ delivery: Delivery, of lease: Lease) {
-        self.holds.hold(Hold(id: delivery.id, epoch: delivery.epoch), of: lease)
+    func hold(_ delivery: Delivery, of lease: Lease, since asked: ContinuousClock.Instant) {
+        self.holds.hold(Hold(id: delivery.id, epoch: delivery.epoch), of: lease, since: asked)
     }
 
     func work(_ decision: Decision, _ delivery: Delivery, _ lease: Lease, dueSince: Timestamp) -> Work {

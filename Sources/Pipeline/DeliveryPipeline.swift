@@ -120,7 +120,12 @@ package final class DeliveryPipeline: Sendable {
         defer { place.leave() }
         let message = try await self.compose(task, for: place.provider)
         let attempt = try await self.open(task, message, at: place.provider)
-        return (attempt, await message.send())
+        // However long it waits for a connection: what the ledger may have given to others, or what has expired, stays.
+        let (holds, clock, lease, expiry) = (self.holds, self.clock, task.work.lease, task.decision.expiresAt)
+        let outcome = await message.send {
+            holds.isHeld(lease) && expiry.map { clock.now() < $0 } ?? true
+        }
+        return (attempt, outcome)
     }
 
     // MARK: The steps, in order
@@ -162,11 +167,15 @@ package final class DeliveryPipeline: Sendable {
     ) async throws(Settled) -> (delivery: Delivery, opened: OpeningAnswer?) {
         guard let arrival = work.arrivalToAccept else { return (work.delivery, nil) }
         let complete = opening.map { arrival.opening($0) } ?? arrival
-        let answer = try await self.patiently { () throws(LedgerError) in try await self.intake.accept(complete) }
+        var asked = ContinuousClock.now
+        let answer = try await self.patiently { () throws(LedgerError) in
+            asked = .now
+            return try await self.intake.accept(complete)
+        }
         switch answer {
         case .accepted(let delivery, let opened):
             work.wasAccepted()
-            if arrival.lease != nil { self.hold(delivery, of: work.lease) }
+            if arrival.lease != nil { self.hold(delivery, of: work.lease, since: asked) }
             return (delivery, opened)
         case .known:
             throw .knownBefore(id: arrival.decision.id)
@@ -177,10 +186,14 @@ package final class DeliveryPipeline: Sendable {
 
     private func resume(_ id: String, _ lease: Lease) async throws(Settled) -> Work {
         let name = self.newLeaseName()
-        let answer = try await self.patiently { () throws(LedgerError) in try await self.ledger.claim(id, lease: name) }
+        var asked = ContinuousClock.now
+        let answer = try await self.patiently { () throws(LedgerError) in
+            asked = .now
+            return try await self.ledger.claim(id, lease: name)
+        }
         switch answer {
         case .claimed(let delivery, let body):
-            self.hold(delivery, of: lease)
+            self.hold(delivery, of: lease, since: asked)
             guard let decision = try? Decision.decode(body) else {
                 try await self.end(delivery, nil, .settle(.failed, reason: "decision.unreadable"))
             }

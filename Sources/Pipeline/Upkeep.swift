@@ -79,7 +79,10 @@ package struct LeaseKeeper: Service {
         let (leases, holds) = self.holds.longHeld()
         // Each by itself: the one that is away must not let the other one's leases lapse.
         do throws(LedgerError) {
-            if !holds.isEmpty { try await self.ledger.extend(holds) }
+            if !holds.isEmpty {
+                let asked = ContinuousClock.now
+                self.holds.prolonged(try await self.ledger.extend(holds), since: asked)
+            }
         } catch {
             self.logger.info("leases in the ledger could not be extended", metadata: ["detail": "\(error.detail)"])
         }

@@ -19,6 +19,8 @@ package final class SMTPClient: Sendable {
         let transaction: SMTPTransaction
         /// Whether a connection was found dead under it once already.
         var wasRetried = false
+        /// Asked when a connection is ready for it.
+        let mayBegin: @Sendable () -> Bool
         let continuation: CheckedContinuation<[SMTPResult], Never>
 
         func finish(_ result: SMTPResult) {
@@ -60,14 +62,20 @@ package final class SMTPClient: Sendable {
     /// Lines may end with LF, CR or CR LF, and need no dot-stuffing. When the task is cancelled while the message
     /// waits for a connection it is given back as ``SMTPFailure/Code/cancelled``; once on its way it is finished.
     /// One failing recipient does not hold up the others. Never throws: what went wrong is the result.
-    package func send(_ envelope: SMTPEnvelope, message: ByteBuffer) async -> [SMTPResult] {
+    ///
+    /// - Parameter mayBegin: Asked when a connection is ready, however long that took; on false the message is given
+    ///   back as ``SMTPFailure/Code/withdrawn``.
+    package func send(
+        _ envelope: SMTPEnvelope, message: ByteBuffer, while mayBegin: @escaping @Sendable () -> Bool = { true }
+    ) async -> [SMTPResult] {
         let transaction = SMTPTransaction(envelope, content: SMTPContent(message: message))
         if transaction.isDecided { return transaction.results.compactMap(\.self) }
         if Task.isCancelled { return transaction.results(openOnes: Self.cancelled) }
         let id = self.ids.wrappingAdd(1, ordering: .relaxed).newValue
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                self.submit(Job(id: id, transaction: transaction, continuation: continuation))
+                self.submit(
+                    Job(id: id, transaction: transaction, mayBegin: mayBegin, continuation: continuation))
                 // The handler below may have come too early to find it.
                 if Task.isCancelled { self.cancel(id) }
             }
@@ -133,12 +141,20 @@ extension SMTPClient {
 
     /// What a connection that is ready for a message does.
     func next(for number: Int) -> Pool.Next {
-        self.state.withLock { $0.pool.next(for: number) }
+        while true {
+            let next = self.state.withLock { $0.pool.next(for: number) }
+            guard case .begin(let job) = next, !job.mayBegin() else { return next }
+            job.finish(Self.withdrawn)
+        }
     }
 
     /// A message that waits, for a connection that is about to finish one.
     func following(for number: Int) -> Job? {
-        self.state.withLock { $0.pool.following(for: number) }
+        while let job = self.state.withLock({ $0.pool.following(for: number) }) {
+            if job.mayBegin() { return job }
+            job.finish(Self.withdrawn)
+        }
+        return nil
     }
 
     /// Whether a connection that has been idle for long may go.
@@ -183,6 +199,10 @@ extension SMTPClient {
 // MARK: Details
 
 extension SMTPClient {
+    static var withdrawn: SMTPResult {
+        .notSent(SMTPFailure(.withdrawn, stage: .connect, detail: "not wanted any more when a connection was ready"))
+    }
+
     private static var cancelled: SMTPResult {
         .notSent(SMTPFailure(.cancelled, stage: .connect, detail: "cancelled before it was begun"))
     }

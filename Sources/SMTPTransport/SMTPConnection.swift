@@ -125,6 +125,12 @@ final class SMTPConnection: ChannelInboundHandler {
 
     func begin(_ job: SMTPClient.Job, wasIdle: Bool) {
         self.isIdle = false
+        // The others were asked when they were taken from those that wait.
+        if wasIdle, !job.mayBegin() {
+            job.finish(SMTPClient.withdrawn)
+            self.fetchNext()
+            return self.watch()
+        }
         self.messages += 1
         self.job = job
         self.perform(self.session.begin(job.transaction, wasIdle: wasIdle))

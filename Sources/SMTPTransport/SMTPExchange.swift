@@ -71,6 +71,8 @@ package struct SMTPFailure: Error, Sendable, Equatable {
         case busy = "smtp.busy"
         case cancelled = "smtp.cancelled"
         case shutDown = "smtp.shut_down"
+        /// Its sender did not want it sent any more when a connection was ready.
+        case withdrawn = "smtp.withdrawn"
     }
 
     package var code: Code

@@ -108,7 +108,7 @@ struct Fleet {
         if let channels {
             // Begun once with the key and copied for each address.
             let hash = HMAC<SHA256>(key: SymmetricKey(data: try await connections.ledger.addressHashKey()))
-            let holds = HoldRegister()
+            let holds = HoldRegister(lease: self.settings.lease)
             let pipeline = DeliveryPipeline(
                 ledger: connections.ledger, queue: connections.queue,
                 providers: ProviderPool(channels.catalog.providers),

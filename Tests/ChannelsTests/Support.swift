@@ -114,7 +114,9 @@ final class FakeMail: MailSending {
 
     var sent: [(SMTPEnvelope, ByteBuffer)] { self.state.withLock { $0 } }
 
-    func send(_ envelope: SMTPEnvelope, message: ByteBuffer) async -> [SMTPResult] {
+    func send(
+        _ envelope: SMTPEnvelope, message: ByteBuffer, while mayBegin: @escaping @Sendable () -> Bool
+    ) async -> [SMTPResult] {
         self.state.withLock { $0.append((envelope, message)) }
         return self.results
     }

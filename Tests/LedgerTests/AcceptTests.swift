@@ -98,7 +98,7 @@ extension LedgerTests {
                 try await test.sql(
                     "INSERT INTO suppressions VALUES ('email', 'ada', 'smtp.5.1.1', 'earlier', now())")
                 let answer = try await test.ledger.accept(arrival("d-1", lease: "w1", opens: "ada"))
-                guard case .accepted(let delivery, .suppressed("smtp.5.1.1")) = answer else {
+                guard case .accepted(let delivery, .suppressed("suppressed.smtp.5.1.1")) = answer else {
                     throw Surprise("\(answer)")
                 }
                 // Asked again it is to be opened by itself, and that says why not.

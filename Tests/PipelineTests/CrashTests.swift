@@ -280,3 +280,38 @@ struct DoubleLeaseTests {
         #expect(sms.sent.count == 1)
     }
 }
+
+@Suite("A worker that is stopped for longer than its lease")
+struct StoppedWorkerTests {
+    @Test func isNotHeldForItAnyMore() async throws {
+        let holds = HoldRegister(lease: Milliseconds(50))
+        let lease = Lease(
+            shard: 0, stream: "s", entry: "1-0", content: .delivery(id: "d"), origin: nil,
+            appendedAt: VirtualClock.start)
+        #expect(holds.add(lease))
+        #expect(!holds.isHeld(lease), "the ledger has not given it yet")
+        let hold = Hold(id: "d", epoch: 1)
+        holds.hold(hold, of: lease, since: .now)
+        #expect(holds.isHeld(lease))
+        holds.hold(hold, of: lease, since: .now - .seconds(1))
+        #expect(!holds.isHeld(lease))
+        holds.prolonged([Hold(id: "d", epoch: 2)], since: .now)
+        #expect(!holds.isHeld(lease), "another one's")
+        holds.prolonged([hold], since: .now + .seconds(60))
+        #expect(holds.isHeld(lease))
+        holds.remove(lease)
+        #expect(!holds.isHeld(lease))
+    }
+
+    /// Its lease is over before anything else happens.
+    @Test func sendsNothing() async throws {
+        let clock = VirtualClock()
+        let provider = ScriptedProvider(.email, clock: clock)
+        provider.script([.accepted])
+        let fleet = TestFleet([provider], clock: clock, lease: Milliseconds(0))
+        fleet.append(decision("d"))
+        try await fleet.runOne()
+        #expect(provider.sent.isEmpty)
+        #expect(fleet.attempts("d").map(\.outcome) == [.withdrawn])
+    }
+}

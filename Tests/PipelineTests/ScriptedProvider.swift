@@ -62,7 +62,10 @@ final class ScriptedProvider: Provider {
         var address: String { self.request.decision.user.email ?? "" }
         var size: Int { 100 }
 
-        func send() async -> Outcome { await self.provider.send(self.request) }
+        func send(while mayGo: @escaping @Sendable () -> Bool) async -> Outcome {
+            guard mayGo() else { return .withdrawn }
+            return await self.provider.send(self.request)
+        }
     }
 
     private func send(_ request: CompositionRequest) async -> Outcome {

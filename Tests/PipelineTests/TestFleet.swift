@@ -12,15 +12,17 @@ struct TestFleet {
     let clock: VirtualClock
     let ledger: MemoryLedger
     let queue: MemoryQueue
-    let holds = HoldRegister()
+    let holds: HoldRegister
     let intake: Intake
     let pipeline: DeliveryPipeline
 
     init(
         _ providers: [ScriptedProvider], clock: VirtualClock, retry: RetryPolicy = RetryPolicy(),
-        rules: AdmissionRules = AdmissionRules(), admission: AdmissionPolicy = AdmissionPolicy(), waits: Bool = false
+        rules: AdmissionRules = AdmissionRules(), admission: AdmissionPolicy = AdmissionPolicy(), waits: Bool = false,
+        lease: Milliseconds = .seconds(3600)
     ) {
         self.clock = clock
+        self.holds = HoldRegister(lease: lease)
         self.ledger = MemoryLedger(clock: clock, rules: rules)
         self.queue = MemoryQueue(clock: clock, waits: waits)
         self.intake = Intake(

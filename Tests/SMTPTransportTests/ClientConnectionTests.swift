@@ -172,6 +172,37 @@ import ThreadBridge
         }
     }
 
+    @Test func whatIsNotWantedAnyMoreWhenAConnectionIsReadyIsNotSent() async throws {
+        try await withSimulator { simulator in
+            try await withClient(port: simulator.port, { $0.connectionsMax = 1 }) { client in
+                let isWanted = Protected(true)
+                func send(_ number: Int) async -> SMTPResult? {
+                    await client.send(
+                        SMTPEnvelope(sender: "a@x.test", recipients: ["r\(number)@x.test"]),
+                        message: ByteBuffer(string: "Subject: x\r\n\r\nx\r\n")
+                    ) { number == 0 || isWanted.withLock { $0 } }.first
+                }
+                func isWithdrawn(_ result: SMTPResult?) -> Bool {
+                    if case .notSent(let failure)? = result { return failure.code == .withdrawn }
+                    return false
+                }
+                // All of them wait until the first connection is up; only one is wanted by then.
+                isWanted.withLock { $0 = false }
+                let withdrawn = await withTaskGroup(of: Bool.self) { group in
+                    for number in 0..<20 { group.addTask { isWithdrawn(await send(number)) } }
+                    return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+                }
+                #expect(withdrawn == 19)
+                // One that finds an idle connection is asked, too; and the connection is as good as before.
+                #expect(isWithdrawn(await send(20)))
+                isWanted.withLock { $0 = true }
+                #expect(await send(21)?.isAccepted == true)
+                #expect(simulator.received.count == 2)
+                #expect(simulator.received.map(\.connection) == [1, 1])
+            }
+        }
+    }
+
     @Test func shutDownFinishesWhatIsUnderWay() async throws {
         try await withSimulator({ $0.faults = [.init(.delay(milliseconds: 200), at: .dot)] }) { simulator in
             try await withClient(port: simulator.port, { $0.connectionsMax = 1 }) { client in

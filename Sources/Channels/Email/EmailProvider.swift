@@ -66,8 +66,8 @@ private struct PreparedMail: PreparedMessage {
 
     var size: Int { self.message.readableBytes }
 
-    func send() async -> Outcome {
-        let results = await self.transport.send(self.envelope, message: self.message)
+    func send(while mayGo: @escaping @Sendable () -> Bool) async -> Outcome {
+        let results = await self.transport.send(self.envelope, message: self.message, while: mayGo)
         return SMTPAnswer.outcome(results.first, messageID: self.messageID)
     }
 }

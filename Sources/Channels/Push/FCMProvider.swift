@@ -64,15 +64,16 @@ private struct PreparedPush: PreparedMessage {
 
     var size: Int { self.request.body.count }
 
-    func send() async -> Outcome {
+    func send(while mayGo: @escaping @Sendable () -> Bool) async -> Outcome {
         // Shielded: to drop a request that is on the wire would make its outcome unknown.
-        await Task { await self.sendOnce() }.value
+        await Task { await self.sendOnce(mayGo) }.value
     }
 
     /// A refused access token is renewed once: FCM has not acted on such a request.
-    private func sendOnce() async -> Outcome {
+    private func sendOnce(_ mayGo: @Sendable () -> Bool) async -> Outcome {
         do throws(AccessTokenFailure) {
             let token = try await self.tokens.token()
+            guard mayGo() else { return .withdrawn }
             let answer = await self.exchange(token)
             guard case .success(let first) = answer, first.isTokenRefused else { return self.outcome(answer) }
             await self.tokens.discard(token)

@@ -86,12 +86,13 @@ private struct PreparedSMS: PreparedMessage {
 
     var size: Int { self.request.body.count }
 
-    func send() async -> Outcome {
+    func send(while mayGo: @escaping @Sendable () -> Bool) async -> Outcome {
         // Shielded: to drop a request that is on the wire would make its outcome unknown.
-        await Task { await self.exchange() }.value
+        await Task { await self.exchange(mayGo) }.value
     }
 
-    private func exchange() async -> Outcome {
+    private func exchange(_ mayGo: @Sendable () -> Bool) async -> Outcome {
+        guard mayGo() else { return .withdrawn }
         do throws(HTTPFailure) {
             return self.answers.outcome(try await self.transport.perform(self.request), now: self.now)
         } catch {

@@ -1,7 +1,7 @@
 /// A configured way out on a channel, seen through the adapter that speaks its protocol.
 ///
 /// Two phases, so that the attempt can be recorded between them: ``compose(_:)`` makes the bytes and
-/// touches nothing outside; ``PreparedMessage/send()`` puts them on the wire.
+/// touches nothing outside; ``PreparedMessage/send(while:)`` puts them on the wire.
 package protocol Provider: Sendable {
     /// The provider's name in `channels/providers`, such as `twilio-eu`.
     var name: String { get }
@@ -46,7 +46,15 @@ package protocol PreparedMessage: Sendable {
     ///
     /// When the task is cancelled, a message that has not begun is given back as deferred; one that is on the wire is
     /// finished, since its answer is worth more than a quick end.
-    func send() async -> Outcome
+    ///
+    /// - Parameter mayGo: Asked last before the first byte, however long the message waited for a connection. On false
+    ///   it is given back as deferred.
+    func send(while mayGo: @escaping @Sendable () -> Bool) async -> Outcome
+}
+
+extension PreparedMessage {
+    /// Sends it whatever has happened meanwhile.
+    package func send() async -> Outcome { await self.send { true } }
 }
 
 /// Why a message cannot be composed.

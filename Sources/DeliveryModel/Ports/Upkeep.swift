@@ -1,7 +1,9 @@
 /// The ledger, as the services beside the pipeline see it.
 package protocol UpkeepLedger: Sendable {
     /// Keeps leases whose work takes long. Leases lost meanwhile are left alone.
-    func extend(_ holds: [Hold]) async throws(LedgerError)
+    ///
+    /// - Returns: Those that are kept.
+    func extend(_ holds: [Hold]) async throws(LedgerError) -> [Hold]
 
     /// Deliveries that nobody moved in time, or that come near: to be scheduled (again).
     func lookAround(limit: Int) async throws(LedgerError) -> [ScheduledWork]
