@@ -10,5 +10,8 @@ enum LedgerMigrations {
         PostgresMigration(
             number: 3, name: "supersessions",
             sql: String(decoding: PackageResources._003_supersessions_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 5, name: "dead letters",
+            sql: String(decoding: PackageResources._005_dead_letters_sql, as: UTF8.self)),
     ]
 }

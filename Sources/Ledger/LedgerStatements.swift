@@ -163,7 +163,10 @@ struct LedgerStatements: Sendable {
 
     func close(_ group: [Closing], _ connection: PostgresConnection) throws(PostgresError) -> [Bool] {
         let rows = try connection.query(
-            Statements.close, Self.closeParameters(group) + [.int4(self.settings.horizonSeconds)])
+            Statements.close,
+            Self.closeParameters(group) + [
+                .int4(self.settings.horizonSeconds), .boolArray(group) { $0.next.isDeadLetter },
+            ])
         var answers: [Hold: Bool] = [:]
         for row in 0..<rows.count {
             answers[Hold(id: try rows[row, 0].text, epoch: try rows[row, 1].int)] = try rows[row, 2].bool
@@ -176,7 +179,7 @@ struct LedgerStatements: Sendable {
             .textArray(group) { $0.id }, .int4Array(group) { Int32(clamping: $0.epoch) },
             .int4Array(group) { Int32(clamping: $0.step) },
             .int4Array(group) { $0.attempt.map { Int32(clamping: $0.number) } },
-            .textArray(group) { $0.attempt?.channel.rawValue }, .textArray(group) { $0.attempt?.provider },
+            .textArray(group) { $0.channel?.rawValue }, .textArray(group) { $0.attempt?.provider },
             .bytesArray(group) { $0.attempt?.addressKey },
             .timestamptzArray(group) { $0.attempt?.openedAt.milliseconds },
             .timestamptzArray(group) { $0.attempt?.closedAt.milliseconds },
@@ -233,14 +236,9 @@ extension String {
 }
 
 extension NextMove {
-    var terminalState: TerminalState? {
-        guard case .settle(let state, _) = self else { return nil }
-        return state
-    }
-
     var reason: String {
         switch self {
-        case .settle(_, let reason), .rest(_, _, let reason): reason
+        case .settle(_, let reason), .setAside(let reason), .rest(_, _, let reason): reason
         }
     }
 

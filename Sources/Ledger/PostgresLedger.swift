@@ -134,6 +134,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
                 case ("tally", "accepted"): balance.accepted = count
                 case ("unsettled", "active"): balance.active = count
                 case ("unsettled", _): balance.waiting = count
+                case ("dead_letters", _): balance.deadLetters = count
                 default: if let terminal = TerminalState(rawValue: state) { balance.terminal[terminal] = count }
                 }
             }

@@ -193,7 +193,9 @@ package final class DeliveryPipeline: Sendable {
     /// Ends a delivery that nobody survives.
     private func setAside(_ work: Work) async throws(Settled) -> Never {
         try await self.end(
-            work, .settle(work.delivery.hasSent ? .sent : .failed, reason: "poison.leases"),
+            work,
+            work.delivery.hasSent ? .settle(.sent, reason: "poison.leases") : .setAside(reason: "poison.leases"),
+            plan: ArmChoice.choose(for: work.decision),
             detail: "its workers ended \(work.lapses) times in a row while they held it")
     }
 
@@ -238,7 +240,7 @@ package final class DeliveryPipeline: Sendable {
             throw Settled(.abandon)
         }
         guard let place else {
-            try await self.fail(task, .failed, reason: "provider.none")
+            try await self.fail(task, .failed, reason: "provider.none", mayBeRetried: true)
         }
         do throws(Settled) {
             // Waiting may have taken long.

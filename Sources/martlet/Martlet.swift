@@ -16,7 +16,7 @@ struct Martlet: AsyncParsableCommand {
         version: Fleet.version,
         subcommands: [
             Up.self, Worker.self, EdgeRole.self, Scheduler.self, Simulate.self, Check.self, Enqueue.self, Explain.self,
-            Cancel.self, Migrate.self, Status.self,
+            Cancel.self, Dead.self, Migrate.self, Status.self,
         ])
 }
 

@@ -113,6 +113,10 @@ enum StoryText {
             return "a late answer: \(detail?["verdict"]?.string ?? "?") (\(reason)), after the lease was lost"
         case "supersedes_too_late":
             return "came too late to take the place of \(detail?["decision"]?.string ?? "another"): that one was sent"
+        case "retried":
+            return "taken up again by hand, at step \((detail?["step"]?.double).map { Int($0) + 1 } ?? 0)"
+        case "discarded":
+            return "dropped by hand from what was set aside"
         default:
             return event.kind
         }

@@ -220,6 +220,66 @@ struct DeliveryTests {
     }
 }
 
+@Suite("What is set aside for a person", .timeLimit(.minutes(2)))
+struct DeadLetterTests {
+    let clock = VirtualClock()
+    private let policy = RetryPolicy(base: .seconds(1), attemptsMax: 2)
+
+    /// Runs one decision to its end.
+    private func fleet(_ outcomes: [Outcome], _ subject: Decision = decision()) async throws -> TestFleet {
+        let fleet = TestFleet(
+            [ScriptedProvider(.email, clock: self.clock, script: outcomes)], clock: self.clock, retry: self.policy)
+        fleet.append(subject)
+        try await fleet.runToTheEnd()
+        return fleet
+    }
+
+    @Test func isWhatNoAttemptIsLeftFor() async throws {
+        let fleet = try await self.fleet([.deferred, .deferred])
+        #expect(fleet.end(of: "d-1") == "failed http.503")
+        #expect(fleet.ledger.deadLetters == ["d-1"])
+    }
+
+    @Test func isWhatNoProviderCarries() async throws {
+        let fleet = try await self.fleet([], decision(plan: [Step(channel: .push, template: "a")]))
+        #expect(fleet.end(of: "d-1") == "failed provider.none")
+        #expect(fleet.ledger.deadLetters == ["d-1"])
+        #expect(fleet.ledger.record("d-1")?.settlements.first?.channel == .push)
+    }
+
+    @Test(
+        arguments: [
+            ([.rejected], "failed smtp.5.1.1"), ([.deferred, .rejected], "failed smtp.5.1.1"),
+            ([.lost], "unknown line.lost"),
+            ([.accepted], "sent accepted"),
+        ] as [([Outcome], String)])
+    func isNothingThatEndedOtherwise(_ outcomes: [Outcome], _ end: String) async throws {
+        let fleet = try await self.fleet(outcomes)
+        #expect(fleet.end(of: "d-1") == end)
+        #expect(fleet.ledger.deadLetters.isEmpty)
+    }
+
+    @Test func isNothingOfWhichAStepWasSent() async throws {
+        let plan = [
+            Step(channel: .email, template: "a", until: .click, within: .seconds(60)),
+            Step(channel: .email, template: "b"),
+        ]
+        let fleet = try await self.fleet([.accepted, .deferred, .deferred], decision(plan: plan))
+        #expect(fleet.end(of: "d-1") == "sent http.503")
+        #expect(fleet.ledger.deadLetters.isEmpty)
+    }
+
+    @Test func isNotAStepBehindWhichAnotherOneRuns() async throws {
+        let plan = [
+            Step(channel: .push, template: "a", until: .click, within: .seconds(60)),
+            Step(channel: .email, template: "b"),
+        ]
+        let fleet = try await self.fleet([.accepted], decision(plan: plan))
+        #expect(fleet.end(of: "d-1") == "sent accepted")
+        #expect(fleet.ledger.deadLetters.isEmpty)
+    }
+}
+
 @Suite("A plan of several steps", .timeLimit(.minutes(2)))
 struct PlanTests {
     let clock = VirtualClock()

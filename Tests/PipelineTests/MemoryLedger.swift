@@ -18,10 +18,11 @@ final class MemoryLedger: DeliveryLedger {
         var details: [String] = []
 
         var end: (state: TerminalState, reason: String)? {
-            guard let closing = self.settlements.first, case .settle(let state, let reason) = closing.next else {
-                return nil
+            switch self.settlements.first?.next {
+            case .settle(let state, let reason): (state, reason)
+            case .setAside(let reason): (.failed, reason)
+            case .rest, nil: nil
             }
-            return (state, reason)
         }
     }
 
@@ -59,6 +60,11 @@ final class MemoryLedger: DeliveryLedger {
 
     func record(_ id: String) -> Record? { self.state.withLock { $0.records[id] } }
     var records: [String: Record] { self.state.withLock { $0.records } }
+
+    /// The ids of what is set aside for a person.
+    var deadLetters: [String] {
+        self.records.values.filter { $0.settlements.first?.next.isDeadLetter ?? false }.map(\.delivery.id).sorted()
+    }
 
     /// The next calls of `operation` go wrong like this.
     func fail(_ operation: Operation, _ faults: [Fault]) {
@@ -191,7 +197,7 @@ final class MemoryLedger: DeliveryLedger {
             record.lease = nil
             record.leaseUntil = nil
             switch closing.next {
-            case .settle:
+            case .settle, .setAside:
                 record.settlements.append(closing)
             case .rest(let until, let step, _):
                 let isSameStep = step == record.delivery.step

@@ -148,6 +148,13 @@ package final class Closing: Sendable {
         self.detail = detail
         self.at = at
     }
+
+    /// What was tried, or would have been.
+    package var channel: ChannelKind? {
+        if let attempt = self.attempt { return attempt.channel }
+        guard let steps = self.plan?.steps, steps.indices.contains(self.step) else { return nil }
+        return steps[self.step].channel
+    }
 }
 
 /// An attempt and its outcome.

@@ -2,17 +2,20 @@
 -- In:  $1 id, $2 epoch, $3 step;
 --      $4 number, $5 channel, $6 provider, $7 address key, $8 opened_at, $9 closed_at, $10 verdict, $11 reason,
 --      $12 detail, $13 provider's message id, $14 address is dead
---      (null where no attempt was made; a detail without a number says why);
+--      (a channel is that of the step, and all the others null, where no attempt was made; a detail without a number
+--      says why);
 --      $15 terminal state or null, $16 reason of what follows, $17 rest until, $18 rest at step;
---      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays); $24 horizon seconds.
+--      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays); $24 horizon seconds;
+--      $25 becomes a dead letter (array).
 -- Out: one row for each id and epoch: whether it was recorded, now or by an earlier call with the same epoch.
 WITH input AS (
     SELECT * FROM unnest($1::text[], $2::int4[], $3::int4[], $4::int4[], $5::text[], $6::text[], $7::bytea[],
                          $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
                          $14::bool[], $15::text[], $16::text[], $17::timestamptz[], $18::int4[], $19::text[],
-                         $20::float8[], $21::text[], $22::int8[], $23::timestamptz[])
+                         $20::float8[], $21::text[], $22::int8[], $23::timestamptz[], $25::bool[])
         AS i(id, epoch, step, number, channel, provider, address_key, opened_at, closed_at, verdict, reason, detail,
-             message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at)
+             message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at,
+             is_dead_letter)
 ), gone AS (
     DELETE FROM unsettled u USING input i
     WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NOT NULL
@@ -45,6 +48,14 @@ WITH input AS (
     SELECT i.id, i.epoch, i.state, i.next_reason, i.step, greatest(g.attempts, i.number), i.arm, i.propensity, i.policy,
            i.seed, i.at
     FROM input i JOIN gone g USING (id, epoch)
+), set_aside AS (
+    INSERT INTO dead_letters (decision, at, reason, campaign, class, channel, provider, step, attempts, supersedes, rank)
+    SELECT i.id, i.at, i.next_reason, d.campaign, d.class, i.channel, i.provider, i.step,
+           greatest(g.attempts, i.number), g.supersedes, g.rank
+    FROM input i JOIN gone g USING (id, epoch)
+    -- One look-up for each that is one, whatever the planner thinks of how many there are.
+    CROSS JOIN LATERAL (SELECT campaign, class FROM decisions WHERE id = i.id LIMIT 1) d
+    WHERE i.is_dead_letter
 ), counted AS (
     INSERT INTO tallies (slot, state, n)
     SELECT pg_backend_pid() % 64, i.state, count(*) FROM input i JOIN gone USING (id, epoch) GROUP BY i.state
