@@ -166,12 +166,41 @@ struct LedgerStatements: Sendable {
             Statements.close,
             Self.closeParameters(group) + [
                 .int4(self.settings.horizonSeconds), .boolArray(group) { $0.next.isDeadLetter },
+                .textArray(group) { $0.waitsFor?.rawValue },
+                .textArray(group) { $0.waitsFor == nil ? nil : $0.userID },
             ])
         var answers: [Hold: Bool] = [:]
         for row in 0..<rows.count {
             answers[Hold(id: try rows[row, 0].text, epoch: try rows[row, 1].int)] = try rows[row, 2].bool
         }
         return group.map { answers[Hold(id: $0.id, epoch: $0.epoch)] ?? false }
+    }
+
+    func note(_ group: [RecipientEvent], _ connection: PostgresConnection) throws(PostgresError) -> [NoteAnswer] {
+        let (first, _) = Self.firstOfEach(group, by: \.key)
+        let events = first.map { group[$0] }
+        let rows = try connection.query(
+            Statements.note,
+            [
+                .textArray(events) { $0.key }, .textArray(events) { $0.target.decision },
+                .textArray(events) { $0.target.user }, .textArray(events) { $0.kind.rawValue },
+                .timestamptzArray(events) { $0.at?.milliseconds },
+                .textArray(events) { String(decoding: JSONValue.object($0.detail).encoded(), as: UTF8.self) },
+            ])
+        var answers: [String: NoteAnswer] = [:]
+        for row in 0..<rows.count {
+            guard let decision = try rows[row, 2].orNil?.text else { continue }
+            let what = try rows[row, 1].text
+            answers[try rows[row, 0].text] =
+                what == "known" ? .known(decision: decision) : .noted(decision: decision, ends: what == "ended")
+        }
+        // Who comes with a key that another one of this group has comes second.
+        let firsts = Set(first)
+        return group.indices.map { index in
+            let answer = answers[group[index].key] ?? .missing
+            guard !firsts.contains(index), case .noted(let decision, _) = answer else { return answer }
+            return .known(decision: decision)
+        }
     }
 
     private static func closeParameters(_ group: [Closing]) -> [PostgresParameter] {
@@ -250,5 +279,17 @@ extension NextMove {
     var nextStep: Int? {
         guard case .rest(_, let step, _) = self else { return nil }
         return step
+    }
+}
+
+extension RecipientEvent.Target {
+    fileprivate var decision: String? {
+        guard case .decision(let id) = self else { return nil }
+        return id
+    }
+
+    fileprivate var user: String? {
+        guard case .user(let id) = self else { return nil }
+        return id
     }
 }

@@ -8,7 +8,7 @@ package import Logging
 package import PostgresClient
 import ThreadBridge
 
-package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
+package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, Sendable {
     /// How the ledger works; the defaults suit a fleet.
     package struct Settings: Sendable {
         /// How long a delivery is held by the worker that took it up.
@@ -32,6 +32,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
     private let claims: GroupCommit<ClaimRequest, ClaimAnswer, LedgerError>
     private let opens: GroupCommit<AttemptOpening, OpeningAnswer, LedgerError>
     private let closes: GroupCommit<Closing, Bool, LedgerError>
+    private let notes: GroupCommit<RecipientEvent, NoteAnswer, LedgerError>
 
     /// - Parameters:
     ///   - pool: At least four connections, so that each kind of commit may go on beside the others.
@@ -66,6 +67,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
         self.claims = commits("claim", 1, statements.claim)
         self.opens = commits("open", 0, statements.open)
         self.closes = commits("close", 1, statements.close)
+        self.notes = commits("note", 0, statements.note)
     }
 
     /// What every connection of the pool should set.
@@ -96,6 +98,10 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
 
     package func close(_ closing: Closing) async throws(LedgerError) -> Bool {
         try await self.closes.submit(closing)
+    }
+
+    package func note(_ event: RecipientEvent) async throws(LedgerError) -> NoteAnswer {
+        try await self.notes.submit(event)
     }
 
     // MARK: UpkeepLedger

@@ -8,6 +8,7 @@ enum Statements {
     static let extend = statement("extend", PackageResources.extend_sql)
     static let open = statement("open", PackageResources.open_sql)
     static let close = statement("close", PackageResources.close_sql)
+    static let note = statement("note", PackageResources.note_sql)
     static let cancel = statement("cancel", PackageResources.cancel_sql)
     static let look = statement("look", PackageResources.look_sql)
     static let balance = statement("balance", PackageResources.balance_sql)

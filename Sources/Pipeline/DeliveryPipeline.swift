@@ -316,7 +316,7 @@ package final class DeliveryPipeline: Sendable {
             attempt: ClosedAttempt(
                 number: attempt.number, channel: attempt.channel, provider: attempt.provider,
                 addressKey: attempt.addressKey, openedAt: attempt.openedAt, closedAt: now, outcome: outcome),
-            next: next, plan: task.plan, step: task.delivery.step, at: now)
+            next: next, plan: task.plan, step: task.delivery.step, userID: task.decision.user.id, at: now)
         let isOurs = try await self.patiently { () throws(LedgerError) in try await self.ledger.close(closing) }
         self.meters.attempted(attempt, outcome, of: task, now: now)
         guard isOurs else {

@@ -2,6 +2,7 @@
 import DeliveryModel
 import Pipeline
 import Testing
+import ThreadBridge
 
 @Suite("One delivery", .timeLimit(.minutes(2)))
 struct DeliveryTests {
@@ -322,6 +323,74 @@ struct PlanTests {
 
         try await fleet.runOne()
         fleet.ledger.reach(.click, of: "d-1")
+        try await fleet.runToTheEnd()
+
+        #expect(sms.sent.isEmpty)
+        #expect(fleet.end(of: "d-1") == "sent goal.reached")
+    }
+
+    @Test func endsAtOnceWhenItsGoalIsReachedWhileItRests() async throws {
+        let sms = ScriptedProvider(.sms, clock: self.clock)
+        let fleet = TestFleet([ScriptedProvider(.email, clock: self.clock), sms], clock: self.clock)
+        fleet.append(decision(plan: self.waiting))
+
+        try await fleet.runOne()
+        #expect(fleet.ledger.reach(.open, of: "d-1", key: "1") == .noted(decision: "d-1", ends: false))
+        #expect(fleet.ledger.reach(.click, of: "d-1", key: "2") == .noted(decision: "d-1", ends: true))
+        #expect(fleet.end(of: "d-1") == "sent goal.reached")
+        #expect(fleet.ledger.reach(.click, of: "d-1", key: "2") == .known(decision: "d-1"))
+        try await fleet.runToTheEnd()
+
+        #expect(sms.sent.isEmpty && fleet.queue.schedule.isEmpty && fleet.queue.entries.isEmpty)
+        #expect(fleet.ledger.record("d-1")?.settlements.count == 1)
+    }
+
+    @Test func sendsNothingWhenItsGoalIsReachedJustBeforeTheNextAttemptIsOpened() async throws {
+        let sms = ScriptedProvider(.sms, clock: self.clock)
+        let fleet = TestFleet([ScriptedProvider(.email, clock: self.clock), sms], clock: self.clock)
+        fleet.append(decision(plan: self.waiting))
+        fleet.ledger.onOpen { ledger, opening in
+            if opening.number == 2 { ledger.reach(.click, of: "d-1") }
+        }
+
+        try await fleet.runToTheEnd()
+
+        #expect(sms.sent.isEmpty)
+        #expect(fleet.end(of: "d-1") == "sent goal.reached")
+        #expect(fleet.ledger.record("d-1")?.settlements.count == 1)
+    }
+
+    @Test func letsTheMessageOnTheWireGoAndSendsNoOtherAfterIt() async throws {
+        let latch = Protected<TestFleet?>(nil)
+        let sms = ScriptedProvider(.sms, clock: self.clock, script: [.deferred]) { _ in
+            nil
+        } onSend: { _ in
+            latch.withLock { _ = $0?.ledger.reach(.click, of: "d-1") }
+        }
+        let fleet = TestFleet([ScriptedProvider(.email, clock: self.clock), sms], clock: self.clock)
+        latch.withLock { $0 = fleet }
+        fleet.append(decision(plan: self.waiting))
+
+        try await fleet.runToTheEnd()
+
+        #expect(sms.sent.count == 1)
+        #expect(fleet.end(of: "d-1") == "sent goal.reached")
+    }
+
+    @Test func doesNotWaitForAGoalThatWasReachedWhileItsMessageWasOnTheWire() async throws {
+        let latch = Protected<TestFleet?>(nil)
+        let email = ScriptedProvider(.email, clock: self.clock) { _ in
+            nil
+        } onSend: { _ in
+            latch.withLock { _ = $0?.ledger.reach(.click, of: "d-1") }
+        }
+        let sms = ScriptedProvider(.sms, clock: self.clock)
+        let fleet = TestFleet([email, sms], clock: self.clock)
+        latch.withLock { $0 = fleet }
+        fleet.append(decision(plan: self.waiting))
+
+        try await fleet.runOne()
+        #expect(fleet.ledger.record("d-1")?.delivery.dueAt == self.clock.now())
         try await fleet.runToTheEnd()
 
         #expect(sms.sent.isEmpty)

@@ -2,7 +2,7 @@
 import DeliveryModel
 import ThreadBridge
 
-final class MemoryLedger: DeliveryLedger {
+final class MemoryLedger: DeliveryLedger, EventLedger {
     struct Record: Sendable {
         var body: [UInt8]
         var source: String
@@ -16,6 +16,8 @@ final class MemoryLedger: DeliveryLedger {
         var settlements: [Closing] = []
         var lateOutcomes: [Outcome] = []
         var details: [String] = []
+        var waitsFor: Goal?
+        var events: [String: Goal] = [:]
 
         var end: (state: TerminalState, reason: String)? {
             switch self.settlements.first?.next {
@@ -75,8 +77,30 @@ final class MemoryLedger: DeliveryLedger {
         self.state.withLock { $0.suppressed[addressKey] = reason }
     }
 
-    func reach(_ goal: Goal, of id: String) {
-        self.state.withLock { _ = $0.records[id]?.delivery.goalsReached.insert(goal) }
+    /// A goal is reached: what rests for it ends at once, unless an attempt is open.
+    @discardableResult
+    func reach(_ goal: Goal, of id: String, key: String = "event") -> NoteAnswer {
+        let now = self.clock.now()
+        return self.state.withLock { state in
+            guard var record = state.records[id] else { return .missing }
+            defer { state.records[id] = record }
+            guard record.events[key] == nil else { return .known(decision: id) }
+            record.events[key] = goal
+            record.delivery.goalsReached.insert(goal)
+            guard record.waitsFor == goal, record.delivery.openAttempt == nil, record.settlements.isEmpty else {
+                return .noted(decision: id, ends: false)
+            }
+            record.settlements.append(
+                Closing(
+                    id: id, epoch: record.delivery.epoch + 1, attempt: nil,
+                    next: .settle(.sent, reason: "goal.reached"), plan: nil, step: record.delivery.step, at: now))
+            return .noted(decision: id, ends: true)
+        }
+    }
+
+    func note(_ event: RecipientEvent) async throws(LedgerError) -> NoteAnswer {
+        guard case .decision(let id) = event.target else { return .missing }
+        return self.reach(event.kind, of: id, key: event.key)
     }
 
     /// Called before each opening is looked at.
@@ -176,7 +200,7 @@ final class MemoryLedger: DeliveryLedger {
     }
 
     func close(_ closing: Closing) async throws(LedgerError) -> Bool {
-        try self.perform(.close) { state, _ in
+        try self.perform(.close) { state, now in
             guard var record = state.records[closing.id] else { return false }
             defer { state.records[closing.id] = record }
             if record.settlements.contains(where: { $0.epoch == closing.epoch }) { return true }
@@ -203,7 +227,9 @@ final class MemoryLedger: DeliveryLedger {
                 let isSameStep = step == record.delivery.step
                 record.delivery.stepAttempts =
                     isSameStep ? record.delivery.stepAttempts + (closing.attempt == nil ? 0 : 1) : 0
-                record.delivery.dueAt = until
+                if !isSameStep { record.waitsFor = closing.waitsFor }
+                let isReached = closing.waitsFor.map { record.delivery.goalsReached.contains($0) } ?? false
+                record.delivery.dueAt = isReached ? now : until
                 record.delivery.step = step
                 record.rests.append(closing.next)
             }

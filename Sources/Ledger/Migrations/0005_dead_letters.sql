@@ -17,3 +17,16 @@ CREATE TABLE dead_letters (
 );
 -- Lists and batches go from the oldest on.
 CREATE INDEX dead_letters_at ON dead_letters (at, decision);
+
+-- What a delivery rests for: the goal of the step that was sent, so that reaching it ends the delivery at once. The user
+-- is there for conversions that name no decision.
+ALTER TABLE unsettled
+    ADD COLUMN waits_for text, ADD COLUMN waits_user text COLLATE "C",
+    -- How the plan was chosen: whoever ends the delivery between two steps does not know the plan.
+    ADD COLUMN arm text, ADD COLUMN propensity double precision, ADD COLUMN policy text, ADD COLUMN seed bigint;
+-- Leasing and opening touch none of these, and stay heap-only updates.
+CREATE INDEX unsettled_waits_user ON unsettled (waits_user) WHERE waits_user IS NOT NULL;
+
+-- The name under which noting an event twice notes it once; null for what the fleet says itself.
+ALTER TABLE events ADD COLUMN key text COLLATE "C";
+CREATE UNIQUE INDEX events_key ON events (key) WHERE key IS NOT NULL;

@@ -6,24 +6,30 @@
 --      says why);
 --      $15 terminal state or null, $16 reason of what follows, $17 rest until, $18 rest at step;
 --      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays); $24 horizon seconds;
---      $25 becomes a dead letter (array).
+--      $25 becomes a dead letter, $26 the goal that is rested for or null, $27 then its user (arrays).
 -- Out: one row for each id and epoch: whether it was recorded, now or by an earlier call with the same epoch.
 WITH input AS (
-    SELECT * FROM unnest($1::text[], $2::int4[], $3::int4[], $4::int4[], $5::text[], $6::text[], $7::bytea[],
-                         $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
-                         $14::bool[], $15::text[], $16::text[], $17::timestamptz[], $18::int4[], $19::text[],
-                         $20::float8[], $21::text[], $22::int8[], $23::timestamptz[], $25::bool[])
+    -- A goal that was reached while its message was on the wire is not rested for.
+    SELECT i.*,
+           CASE WHEN i.waits_for IS NOT NULL
+                THEN (SELECT true FROM events e WHERE e.decision = i.id AND e.kind = i.waits_for LIMIT 1) END AS is_reached
+    FROM unnest($1::text[], $2::int4[], $3::int4[], $4::int4[], $5::text[], $6::text[], $7::bytea[],
+                $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
+                $14::bool[], $15::text[], $16::text[], $17::timestamptz[], $18::int4[], $19::text[],
+                $20::float8[], $21::text[], $22::int8[], $23::timestamptz[], $25::bool[],
+                $26::text[], $27::text[])
         AS i(id, epoch, step, number, channel, provider, address_key, opened_at, closed_at, verdict, reason, detail,
              message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at,
-             is_dead_letter)
+             is_dead_letter, waits_for, waits_user)
 ), gone AS (
     DELETE FROM unsettled u USING input i
     WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NOT NULL
     RETURNING u.id, u.epoch, u.attempts, u.supersedes, u.rank
 ), kept AS (
     UPDATE unsettled u
-    SET due_at = i.rest_until,
-        look_at = CASE WHEN i.rest_until > now() + make_interval(secs => $24::int4)
+    SET due_at = CASE WHEN i.is_reached THEN now() ELSE i.rest_until END,
+        look_at = CASE WHEN i.is_reached THEN now()
+                       WHEN i.rest_until > now() + make_interval(secs => $24::int4)
                        THEN i.rest_until - make_interval(secs => $24::int4)
                        ELSE greatest(i.rest_until, now()) + interval '1 minute' END,
         lease = NULL, lease_until = NULL, open_number = NULL, open_channel = NULL, open_provider = NULL,
@@ -31,7 +37,11 @@ WITH input AS (
         step_attempts = CASE WHEN i.rest_step <> u.step THEN 0
                              WHEN i.number IS NULL THEN u.step_attempts ELSE u.step_attempts + 1 END,
         attempts = greatest(u.attempts, i.number), has_sent = u.has_sent OR coalesce(i.verdict = 'accepted', false),
-        step = i.rest_step
+        step = i.rest_step,
+        -- Between two attempts at a step what was waited for before it still counts.
+        waits_for = CASE WHEN i.rest_step <> u.step THEN i.waits_for ELSE u.waits_for END,
+        waits_user = CASE WHEN i.rest_step <> u.step THEN i.waits_user ELSE u.waits_user END,
+        arm = i.arm, propensity = i.propensity, policy = i.policy, seed = i.seed
     FROM input i
     WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NULL
     RETURNING u.id, u.epoch
