@@ -79,7 +79,23 @@ package enum TerminalState: String, Sendable, CaseIterable {
 /// What follows from a step: the delivery ends, or it rests until a time.
 package enum NextMove: Sendable, Equatable {
     case settle(TerminalState, reason: String)
+    /// It ends as `failed`, and as a dead letter: trying again later may mend it, and a person decides on that.
+    case setAside(reason: String)
     case rest(until: Timestamp, step: Int, reason: String)
+
+    /// How the delivery ends; nil when it rests.
+    package var terminalState: TerminalState? {
+        switch self {
+        case .settle(let state, _): state
+        case .setAside: .failed
+        case .rest: nil
+        }
+    }
+
+    package var isDeadLetter: Bool {
+        guard case .setAside = self else { return false }
+        return true
+    }
 }
 
 /// The plan that is carried out, and how it was chosen.

@@ -51,8 +51,8 @@ package struct EdgeServer: Service {
     private let application: any ApplicationProtocol
 
     package init(
-        settings: EdgeSettings, intake: any DecisionIntake, ledger: any LedgerReader, rejects: any RejectsReader,
-        metrics: MetricsRegistry, logger: Logger
+        settings: EdgeSettings, intake: any DecisionIntake, ledger: any LedgerReader & EventLedger,
+        rejects: any RejectsReader, metrics: MetricsRegistry, logger: Logger
     ) throws {
         guard settings.apiToken != nil || EdgeSettings.isLoopback(settings.host) else {
             throw EdgeError(
@@ -62,6 +62,7 @@ package struct EdgeServer: Service {
         router.add(middleware: RequestMeter(metrics: metrics))
         let routes = router.group("v1").add(middleware: TokenCheck(token: settings.apiToken))
         DecisionRoutes(intake: intake, ledger: ledger, rejects: rejects, logger: logger).add(to: routes)
+        ConversionRoutes(events: ledger, logger: logger).add(to: routes)
         self.application = try Self.application(
             router, host: settings.host, port: settings.port, name: "edge", settings: settings, logger: logger)
     }

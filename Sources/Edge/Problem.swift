@@ -1,6 +1,7 @@
 import DeliveryModel
 import HTTPTypes
 import Hummingbird
+import Logging
 
 /// A problem, as RFC 9457 writes it: `application/problem+json`.
 struct Problem {
@@ -29,6 +30,17 @@ struct Problem {
         headers[.contentType] = "application/problem+json"
         return Response(
             status: self.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: writer.bytes)))
+    }
+}
+
+extension Problem {
+    /// Answers that something is away, and says so in the log.
+    static func unavailable(_ what: String, _ detail: String, _ logger: Logger) -> Response {
+        logger.notice("a request could not be served", metadata: ["missing": "\(what)", "detail": "\(detail)"])
+        return Problem(
+            status: .serviceUnavailable, type: "unavailable", title: "Try again later",
+            detail: "Martlet waits for \(what). Nothing of this request was lost that was answered; send it again."
+        ).response(headers: [.retryAfter: "1"])
     }
 }
 

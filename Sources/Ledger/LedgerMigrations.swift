@@ -12,5 +12,8 @@ enum LedgerMigrations {
             sql: String(decoding: PackageResources._003_supersessions_sql, as: UTF8.self)),
         PostgresMigration(
             number: 4, name: "admission", sql: String(decoding: PackageResources._004_admission_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 5, name: "dead letters",
+            sql: String(decoding: PackageResources._005_dead_letters_sql, as: UTF8.self)),
     ]
 }

@@ -174,6 +174,8 @@ struct LedgerStatements: Sendable {
                 .int4(self.settings.horizonSeconds),
                 .textArray(group) { self.settings.admission.caps.isEmpty ? nil : $0.releases },
                 .textArray(group) { $0.releases == nil ? nil : Self.message($0) }, .textArray(group) { $0.pausedBy },
+                .boolArray(group) { $0.next.isDeadLetter }, .textArray(group) { $0.waitsFor?.rawValue },
+                .textArray(group) { $0.waitsFor == nil ? nil : $0.userID },
             ])
         var answers: [Hold: Bool] = [:]
         for row in 0..<rows.count {
@@ -182,12 +184,39 @@ struct LedgerStatements: Sendable {
         return group.map { answers[Hold(id: $0.id, epoch: $0.epoch)] ?? false }
     }
 
+    func note(_ group: [RecipientEvent], _ connection: PostgresConnection) throws(PostgresError) -> [NoteAnswer] {
+        let (first, _) = Self.firstOfEach(group, by: \.key)
+        let events = first.map { group[$0] }
+        let rows = try connection.query(
+            Statements.note,
+            [
+                .textArray(events) { $0.key }, .textArray(events) { $0.target.decision },
+                .textArray(events) { $0.target.user }, .textArray(events) { $0.kind.rawValue },
+                .timestamptzArray(events) { $0.at?.milliseconds },
+                .textArray(events) { String(decoding: JSONValue.object($0.detail).encoded(), as: UTF8.self) },
+            ])
+        var answers: [String: NoteAnswer] = [:]
+        for row in 0..<rows.count {
+            guard let decision = try rows[row, 2].orNil?.text else { continue }
+            let what = try rows[row, 1].text
+            answers[try rows[row, 0].text] =
+                what == "known" ? .known(decision: decision) : .noted(decision: decision, ends: what == "ended")
+        }
+        // Who comes with a key that another one of this group has comes second.
+        let firsts = Set(first)
+        return group.indices.map { index in
+            let answer = answers[group[index].key] ?? .missing
+            guard !firsts.contains(index), case .noted(let decision, _) = answer else { return answer }
+            return .known(decision: decision)
+        }
+    }
+
     private static func closeParameters(_ group: [Closing]) -> [PostgresParameter] {
         [
             .textArray(group) { $0.id }, .int4Array(group) { Int32(clamping: $0.epoch) },
             .int4Array(group) { Int32(clamping: $0.step) },
             .int4Array(group) { $0.attempt.map { Int32(clamping: $0.number) } },
-            .textArray(group) { $0.attempt?.channel.rawValue }, .textArray(group) { $0.attempt?.provider },
+            .textArray(group) { $0.channel?.rawValue }, .textArray(group) { $0.attempt?.provider },
             .bytesArray(group) { $0.attempt?.addressKey },
             .timestamptzArray(group) { $0.attempt?.openedAt.milliseconds },
             .timestamptzArray(group) { $0.attempt?.closedAt.milliseconds },
@@ -227,14 +256,9 @@ extension String {
 }
 
 extension NextMove {
-    var terminalState: TerminalState? {
-        guard case .settle(let state, _) = self else { return nil }
-        return state
-    }
-
     var reason: String {
         switch self {
-        case .settle(_, let reason), .rest(_, _, let reason): reason
+        case .settle(_, let reason), .setAside(let reason), .rest(_, _, let reason): reason
         }
     }
 
@@ -246,5 +270,17 @@ extension NextMove {
     var nextStep: Int? {
         guard case .rest(_, let step, _) = self else { return nil }
         return step
+    }
+}
+
+extension RecipientEvent.Target {
+    fileprivate var decision: String? {
+        guard case .decision(let id) = self else { return nil }
+        return id
+    }
+
+    fileprivate var user: String? {
+        guard case .user(let id) = self else { return nil }
+        return id
     }
 }

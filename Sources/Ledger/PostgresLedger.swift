@@ -8,7 +8,7 @@ package import Logging
 package import PostgresClient
 import ThreadBridge
 
-package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
+package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, Sendable {
     /// How the ledger works; the defaults suit a fleet.
     package struct Settings: Sendable {
         /// How long a delivery is held by the worker that took it up.
@@ -38,6 +38,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
     private let claims: GroupCommit<ClaimRequest, ClaimAnswer, LedgerError>
     private let opens: GroupCommit<AttemptOpening, OpeningAnswer, LedgerError>
     private let closes: GroupCommit<Closing, Bool, LedgerError>
+    private let notes: GroupCommit<RecipientEvent, NoteAnswer, LedgerError>
 
     /// - Parameters:
     ///   - pool: At least four connections, so that each kind of commit may go on beside the others.
@@ -72,6 +73,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
         self.claims = commits("claim", 1, statements.claim)
         self.opens = commits("open", 0, statements.open)
         self.closes = commits("close", 1, statements.close)
+        self.notes = commits("note", 0, statements.note)
     }
 
     /// What every connection of the pool should set.
@@ -102,6 +104,10 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
 
     package func close(_ closing: Closing) async throws(LedgerError) -> Bool {
         try await self.closes.submit(closing)
+    }
+
+    package func note(_ event: RecipientEvent) async throws(LedgerError) -> NoteAnswer {
+        try await self.notes.submit(event)
     }
 
     // MARK: UpkeepLedger
@@ -143,6 +149,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, Sendable {
                 case ("tally", "accepted"): balance.accepted = count
                 case ("unsettled", "active"): balance.active = count
                 case ("unsettled", _): balance.waiting = count
+                case ("dead_letters", _): balance.deadLetters = count
                 default: if let terminal = TerminalState(rawValue: state) { balance.terminal[terminal] = count }
                 }
             }

@@ -10,6 +10,7 @@ enum Statements {
     static let close = statement("close", PackageResources.close_sql)
     static let resume = statement("resume", PackageResources.resume_sql)
     static let consent = statement("consent", PackageResources.consent_sql)
+    static let note = statement("note", PackageResources.note_sql)
     static let cancel = statement("cancel", PackageResources.cancel_sql)
     static let look = statement("look", PackageResources.look_sql)
     static let balance = statement("balance", PackageResources.balance_sql)
@@ -17,6 +18,10 @@ enum Statements {
     static let story = statement("story", PackageResources.story_sql)
     static let storyAttempts = statement("story_attempts", PackageResources.story_attempts_sql)
     static let storyEvents = statement("story_events", PackageResources.story_events_sql)
+    static let deadList = statement("dead_list", PackageResources.dead_list_sql)
+    static let deadSummary = statement("dead_summary", PackageResources.dead_summary_sql)
+    static let deadRetry = statement("dead_retry", PackageResources.dead_retry_sql)
+    static let deadDiscard = statement("dead_discard", PackageResources.dead_discard_sql)
     static let addressKey = statement("address_key", Array("SELECT value FROM fleet WHERE name = 'address_key'".utf8))
 
     private static func statement(_ name: String, _ sql: [UInt8]) -> PostgresStatement {

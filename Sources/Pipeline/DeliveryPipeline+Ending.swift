@@ -6,11 +6,11 @@ import Synchronization
 extension DeliveryPipeline {
     /// Gives up on this step: the next one runs, or the delivery ends in `state`.
     func fail(
-        _ task: SendTask, _ state: TerminalState, reason: String, detail: String? = nil
+        _ task: SendTask, _ state: TerminalState, reason: String, detail: String? = nil, mayBeRetried: Bool = false
     ) async throws(Settled) -> Never {
         let next = self.retry.afterFailing(
             task.decision, plan: task.plan.steps, at: task.delivery.step, hasSent: task.delivery.hasSent,
-            now: self.clock.now(), reason: reason, state: state)
+            now: self.clock.now(), reason: reason, state: state, mayBeRetried: mayBeRetried)
         try await self.end(task.work, next, plan: task.plan, detail: detail)
     }
 
@@ -39,13 +39,11 @@ extension DeliveryPipeline {
     }
 
     func settlement(for next: NextMove, of delivery: Delivery, class messageClass: MessageClass) -> Settlement {
-        switch next {
-        case .settle(let state, _):
-            self.meters.settled(state, messageClass)
-            return .acknowledge
-        case .rest(let until, _, _):
+        if case .rest(let until, _, _) = next {
             return .snooze(id: delivery.id, shard: delivery.shard, until: until)
         }
+        if let state = next.terminalState { self.meters.settled(state, messageClass) }
+        return .acknowledge
     }
 
     /// Asks the ledger until it answers: a ledger that is away fails nobody's attempt.

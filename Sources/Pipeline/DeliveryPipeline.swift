@@ -211,7 +211,9 @@ package final class DeliveryPipeline: Sendable {
     /// Ends a delivery that nobody survives.
     private func setAside(_ work: Work) async throws(Settled) -> Never {
         try await self.end(
-            work, .settle(work.delivery.hasSent ? .sent : .failed, reason: "poison.leases"),
+            work,
+            work.delivery.hasSent ? .settle(.sent, reason: "poison.leases") : .setAside(reason: "poison.leases"),
+            plan: ArmChoice.choose(for: work.decision),
             detail: "its workers ended \(work.lapses) times in a row while they held it")
     }
 
@@ -266,7 +268,7 @@ package final class DeliveryPipeline: Sendable {
             throw Settled(.abandon)
         }
         guard let place else {
-            try await self.fail(task, .failed, reason: "provider.none")
+            try await self.fail(task, .failed, reason: "provider.none", mayBeRetried: true)
         }
         do throws(Settled) {
             // Waiting may have taken long.
@@ -353,7 +355,7 @@ package final class DeliveryPipeline: Sendable {
             attempt: ClosedAttempt(
                 number: attempt.number, channel: attempt.channel, provider: attempt.provider,
                 addressKey: attempt.addressKey, openedAt: attempt.openedAt, closedAt: now, outcome: outcome),
-            next: next, plan: task.plan, step: task.delivery.step,
+            next: next, plan: task.plan, step: task.delivery.step, userID: task.decision.user.id,
             releases: outcome.leftNothing ? task.work.person : nil, at: now)
         let isOurs = try await self.patiently { () throws(LedgerError) in try await self.ledger.close(closing) }
         self.meters.attempted(attempt, outcome, of: task, now: now)

@@ -82,6 +82,7 @@ package struct FleetMeters: Sendable {
         for state in TerminalState.allCases {
             self.registry.gauge(.ledgerTerminal, state.rawValue).set(balance.terminal[state] ?? 0)
         }
+        self.registry.gauge(.deadLetters).set(balance.deadLetters)
         self.registry.gauge(.ledgerUnsettled, "active").set(balance.active)
         self.registry.gauge(.ledgerUnsettled, "waiting").set(balance.waiting)
     }

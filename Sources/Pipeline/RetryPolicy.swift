@@ -36,7 +36,8 @@ package struct RetryPolicy: Sendable, Equatable {
             guard attempt < self.attemptsMax else {
                 if outcome.verdict == .unknown { return .settle(.unknown, reason: outcome.reason) }
                 return self.afterFailing(
-                    decision, plan: plan, at: step, hasSent: hasSent, now: now, reason: outcome.reason)
+                    decision, plan: plan, at: step, hasSent: hasSent, now: now, reason: outcome.reason,
+                    mayBeRetried: true)
             }
             let due = now.advanced(by: self.backoff(attempt: attempt, askedFor: outcome.retryAfter, jitter: jitter()))
             if let expiry = decision.expiresAt, due >= expiry {
@@ -47,11 +48,16 @@ package struct RetryPolicy: Sendable, Equatable {
     }
 
     /// What is to be done when `step` cannot be carried out at all.
+    ///
+    /// - Parameter mayBeRetried: Whether it may go better later: then a delivery of which nothing was sent is set aside.
     package func afterFailing(
         _ decision: Decision, plan: [Step], at step: Int, hasSent: Bool, now: Timestamp, reason: String,
-        state: TerminalState = .failed
+        state: TerminalState = .failed, mayBeRetried: Bool = false
     ) -> NextMove {
-        guard step + 1 < plan.count else { return .settle(hasSent ? .sent : state, reason: reason) }
+        guard step + 1 < plan.count else {
+            if hasSent { return .settle(.sent, reason: reason) }
+            return mayBeRetried ? .setAside(reason: reason) : .settle(state, reason: reason)
+        }
         return .rest(until: now, step: step + 1, reason: reason)
     }
 

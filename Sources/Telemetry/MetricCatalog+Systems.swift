@@ -32,6 +32,13 @@ extension GaugeMetric {
         labels: [.open("state", "state that the ledger gives a delivery before it is settled")],
         alertOn: "Nothing by itself: work that is late shows in queue wait and schedule tardiness.",
         doNotAlertOn: "Large numbers ahead of a send time: deliveries wait for the users' best hour.")
+
+    /// What waits for a person.
+    package static let deadLetters = GaugeMetric(
+        "martlet_dead_letters", unit: .deliveries,
+        help: "Deliveries that failed, that trying again may mend, and that wait for a person to decide.",
+        alertOn: "Any, for ten minutes: `martlet dead list` says why, `martlet dead retry` or `discard` ends it.",
+        doNotAlertOn: "How many there are: a thousand of one reason are one problem.")
 }
 
 extension HistogramMetric {

@@ -16,7 +16,8 @@ struct Martlet: AsyncParsableCommand {
         version: Fleet.version,
         subcommands: [
             Up.self, Worker.self, EdgeRole.self, Scheduler.self, Simulate.self, Check.self, Enqueue.self, Explain.self,
-            Cancel.self, PauseCommand.self, ResumeCommand.self, ConsentCommand.self, Migrate.self, Status.self,
+            Cancel.self, PauseCommand.self, ResumeCommand.self, ConsentCommand.self, Dead.self, Migrate.self,
+            Status.self,
         ])
 }
 

@@ -113,9 +113,21 @@ enum StoryText {
             return "a late answer: \(detail?["verdict"]?.string ?? "?") (\(reason)), after the lease was lost"
         case "supersedes_too_late":
             return "came too late to take the place of \(detail?["decision"]?.string ?? "another"): that one was sent"
+        case "delivered": return "delivered, says the provider" + self.lateness(detail)
+        case "open": return "opened" + self.lateness(detail)
+        case "click": return "a link was followed" + self.lateness(detail)
+        case "conversion": return "a conversion" + self.lateness(detail)
+        case "retried":
+            return "taken up again by hand, at step \((detail?["step"]?.double).map { Int($0) + 1 } ?? 0)"
+        case "discarded":
+            return "dropped by hand from what was set aside"
         default:
             return event.kind
         }
+    }
+
+    private static func lateness(_ detail: JSONObject?) -> String {
+        detail?["too_late"] == nil ? "" : ", while the next message was on the wire"
     }
 
     /// The time of day with milliseconds; the date is in the acceptance line's neighbourhood.

@@ -117,7 +117,7 @@ import Testing
             .jsonSyntax, .jsonUTF8, .jsonDepth, .jsonDuplicateMember, .jsonNumber, .jsonTruncated, .entryField,
             .entryPoison,
             .tooLarge, .duplicate,
-            .conversionTarget, .conversionGoal, .conversionValue,
+            .conversionTarget, .conversionGoal, .conversionValue, .conversionDecision, .conversionUser,
         ]
         #expect(Set(RejectionCode.allCases).subtracting(covered).subtracting(elsewhere) == [])
         #expect(covered.isDisjoint(with: elsewhere))

@@ -119,6 +119,7 @@ struct PoisonTests {
         try await fleet.runToTheEnd()
 
         #expect(fleet.end(of: "d-1") == "failed poison.leases")
+        #expect(fleet.ledger.deadLetters == ["d-1"])
         #expect(email.sent.isEmpty)
         #expect(fleet.queue.entries.isEmpty && fleet.queue.rejects.isEmpty)
     }

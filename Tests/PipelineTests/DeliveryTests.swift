@@ -2,6 +2,7 @@
 import DeliveryModel
 import Pipeline
 import Testing
+import ThreadBridge
 
 @Suite("One delivery", .timeLimit(.minutes(2)))
 struct DeliveryTests {
@@ -220,6 +221,66 @@ struct DeliveryTests {
     }
 }
 
+@Suite("What is set aside for a person", .timeLimit(.minutes(2)))
+struct DeadLetterTests {
+    let clock = VirtualClock()
+    private let policy = RetryPolicy(base: .seconds(1), attemptsMax: 2)
+
+    /// Runs one decision to its end.
+    private func fleet(_ outcomes: [Outcome], _ subject: Decision = decision()) async throws -> TestFleet {
+        let fleet = TestFleet(
+            [ScriptedProvider(.email, clock: self.clock, script: outcomes)], clock: self.clock, retry: self.policy)
+        fleet.append(subject)
+        try await fleet.runToTheEnd()
+        return fleet
+    }
+
+    @Test func isWhatNoAttemptIsLeftFor() async throws {
+        let fleet = try await self.fleet([.deferred, .deferred])
+        #expect(fleet.end(of: "d-1") == "failed http.503")
+        #expect(fleet.ledger.deadLetters == ["d-1"])
+    }
+
+    @Test func isWhatNoProviderCarries() async throws {
+        let fleet = try await self.fleet([], decision(plan: [Step(channel: .push, template: "a")]))
+        #expect(fleet.end(of: "d-1") == "failed provider.none")
+        #expect(fleet.ledger.deadLetters == ["d-1"])
+        #expect(fleet.ledger.record("d-1")?.settlements.first?.channel == .push)
+    }
+
+    @Test(
+        arguments: [
+            ([.rejected], "failed smtp.5.1.1"), ([.deferred, .rejected], "failed smtp.5.1.1"),
+            ([.lost], "unknown line.lost"),
+            ([.accepted], "sent accepted"),
+        ] as [([Outcome], String)])
+    func isNothingThatEndedOtherwise(_ outcomes: [Outcome], _ end: String) async throws {
+        let fleet = try await self.fleet(outcomes)
+        #expect(fleet.end(of: "d-1") == end)
+        #expect(fleet.ledger.deadLetters.isEmpty)
+    }
+
+    @Test func isNothingOfWhichAStepWasSent() async throws {
+        let plan = [
+            Step(channel: .email, template: "a", until: .click, within: .seconds(60)),
+            Step(channel: .email, template: "b"),
+        ]
+        let fleet = try await self.fleet([.accepted, .deferred, .deferred], decision(plan: plan))
+        #expect(fleet.end(of: "d-1") == "sent http.503")
+        #expect(fleet.ledger.deadLetters.isEmpty)
+    }
+
+    @Test func isNotAStepBehindWhichAnotherOneRuns() async throws {
+        let plan = [
+            Step(channel: .push, template: "a", until: .click, within: .seconds(60)),
+            Step(channel: .email, template: "b"),
+        ]
+        let fleet = try await self.fleet([.accepted], decision(plan: plan))
+        #expect(fleet.end(of: "d-1") == "sent accepted")
+        #expect(fleet.ledger.deadLetters.isEmpty)
+    }
+}
+
 @Suite("A plan of several steps", .timeLimit(.minutes(2)))
 struct PlanTests {
     let clock = VirtualClock()
@@ -262,6 +323,74 @@ struct PlanTests {
 
         try await fleet.runOne()
         fleet.ledger.reach(.click, of: "d-1")
+        try await fleet.runToTheEnd()
+
+        #expect(sms.sent.isEmpty)
+        #expect(fleet.end(of: "d-1") == "sent goal.reached")
+    }
+
+    @Test func endsAtOnceWhenItsGoalIsReachedWhileItRests() async throws {
+        let sms = ScriptedProvider(.sms, clock: self.clock)
+        let fleet = TestFleet([ScriptedProvider(.email, clock: self.clock), sms], clock: self.clock)
+        fleet.append(decision(plan: self.waiting))
+
+        try await fleet.runOne()
+        #expect(fleet.ledger.reach(.open, of: "d-1", key: "1") == .noted(decision: "d-1", ends: false))
+        #expect(fleet.ledger.reach(.click, of: "d-1", key: "2") == .noted(decision: "d-1", ends: true))
+        #expect(fleet.end(of: "d-1") == "sent goal.reached")
+        #expect(fleet.ledger.reach(.click, of: "d-1", key: "2") == .known(decision: "d-1"))
+        try await fleet.runToTheEnd()
+
+        #expect(sms.sent.isEmpty && fleet.queue.schedule.isEmpty && fleet.queue.entries.isEmpty)
+        #expect(fleet.ledger.record("d-1")?.settlements.count == 1)
+    }
+
+    @Test func sendsNothingWhenItsGoalIsReachedJustBeforeTheNextAttemptIsOpened() async throws {
+        let sms = ScriptedProvider(.sms, clock: self.clock)
+        let fleet = TestFleet([ScriptedProvider(.email, clock: self.clock), sms], clock: self.clock)
+        fleet.append(decision(plan: self.waiting))
+        fleet.ledger.onOpen { ledger, opening in
+            if opening.number == 2 { ledger.reach(.click, of: "d-1") }
+        }
+
+        try await fleet.runToTheEnd()
+
+        #expect(sms.sent.isEmpty)
+        #expect(fleet.end(of: "d-1") == "sent goal.reached")
+        #expect(fleet.ledger.record("d-1")?.settlements.count == 1)
+    }
+
+    @Test func letsTheMessageOnTheWireGoAndSendsNoOtherAfterIt() async throws {
+        let latch = Protected<TestFleet?>(nil)
+        let sms = ScriptedProvider(.sms, clock: self.clock, script: [.deferred]) { _ in
+            nil
+        } onSend: { _ in
+            latch.withLock { _ = $0?.ledger.reach(.click, of: "d-1") }
+        }
+        let fleet = TestFleet([ScriptedProvider(.email, clock: self.clock), sms], clock: self.clock)
+        latch.withLock { $0 = fleet }
+        fleet.append(decision(plan: self.waiting))
+
+        try await fleet.runToTheEnd()
+
+        #expect(sms.sent.count == 1)
+        #expect(fleet.end(of: "d-1") == "sent goal.reached")
+    }
+
+    @Test func doesNotWaitForAGoalThatWasReachedWhileItsMessageWasOnTheWire() async throws {
+        let latch = Protected<TestFleet?>(nil)
+        let email = ScriptedProvider(.email, clock: self.clock) { _ in
+            nil
+        } onSend: { _ in
+            latch.withLock { _ = $0?.ledger.reach(.click, of: "d-1") }
+        }
+        let sms = ScriptedProvider(.sms, clock: self.clock)
+        let fleet = TestFleet([email, sms], clock: self.clock)
+        latch.withLock { $0 = fleet }
+        fleet.append(decision(plan: self.waiting))
+
+        try await fleet.runOne()
+        #expect(fleet.ledger.record("d-1")?.delivery.dueAt == self.clock.now())
         try await fleet.runToTheEnd()
 
         #expect(sms.sent.isEmpty)

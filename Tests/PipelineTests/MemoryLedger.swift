@@ -2,7 +2,7 @@
 import DeliveryModel
 import ThreadBridge
 
-final class MemoryLedger: DeliveryLedger {
+final class MemoryLedger: DeliveryLedger, EventLedger {
     struct Record: Sendable {
         var body: [UInt8]
         var source: String
@@ -17,12 +17,15 @@ final class MemoryLedger: DeliveryLedger {
         var lateOutcomes: [Outcome] = []
         var details: [String] = []
         var pausedBy: String?
+        var waitsFor: Goal?
+        var events: [String: Goal] = [:]
 
         var end: (state: TerminalState, reason: String)? {
-            guard let closing = self.settlements.first, case .settle(let state, let reason) = closing.next else {
-                return nil
+            switch self.settlements.first?.next {
+            case .settle(let state, let reason): (state, reason)
+            case .setAside(let reason): (.failed, reason)
+            case .rest, nil: nil
             }
-            return (state, reason)
         }
     }
 
@@ -69,6 +72,11 @@ final class MemoryLedger: DeliveryLedger {
     /// How many calls were made.
     var calls: Int { self.state.withLock { $0.calls } }
 
+    /// The ids of what is set aside for a person.
+    var deadLetters: [String] {
+        self.records.values.filter { $0.settlements.first?.next.isDeadLetter ?? false }.map(\.delivery.id).sorted()
+    }
+
     /// The next calls of `operation` go wrong like this; where it says nil, they go well.
     func fail(_ operation: Operation, _ faults: [Fault?]) {
         self.state.withLock { $0.faults[operation, default: []] += faults }
@@ -96,8 +104,30 @@ final class MemoryLedger: DeliveryLedger {
         }
     }
 
-    func reach(_ goal: Goal, of id: String) {
-        self.state.withLock { _ = $0.records[id]?.delivery.goalsReached.insert(goal) }
+    /// A goal is reached: what rests for it ends at once, unless an attempt is open.
+    @discardableResult
+    func reach(_ goal: Goal, of id: String, key: String = "event") -> NoteAnswer {
+        let now = self.clock.now()
+        return self.state.withLock { state in
+            guard var record = state.records[id] else { return .missing }
+            defer { state.records[id] = record }
+            guard record.events[key] == nil else { return .known(decision: id) }
+            record.events[key] = goal
+            record.delivery.goalsReached.insert(goal)
+            guard record.waitsFor == goal, record.delivery.openAttempt == nil, record.settlements.isEmpty else {
+                return .noted(decision: id, ends: false)
+            }
+            record.settlements.append(
+                Closing(
+                    id: id, epoch: record.delivery.epoch + 1, attempt: nil,
+                    next: .settle(.sent, reason: "goal.reached"), plan: nil, step: record.delivery.step, at: now))
+            return .noted(decision: id, ends: true)
+        }
+    }
+
+    func note(_ event: RecipientEvent) async throws(LedgerError) -> NoteAnswer {
+        guard case .decision(let id) = event.target else { return .missing }
+        return self.reach(event.kind, of: id, key: event.key)
     }
 
     /// Called before each opening is looked at.
@@ -222,14 +252,17 @@ final class MemoryLedger: DeliveryLedger {
             record.lease = nil
             record.leaseUntil = nil
             switch closing.next {
-            case .settle:
+            case .settle, .setAside:
                 record.settlements.append(closing)
             case .rest(let until, let step, _):
                 let isSameStep = step == record.delivery.step
                 record.delivery.stepAttempts =
                     isSameStep ? record.delivery.stepAttempts + (closing.attempt == nil ? 0 : 1) : 0
+                if !isSameStep { record.waitsFor = closing.waitsFor }
+                let isReached = closing.waitsFor.map { record.delivery.goalsReached.contains($0) } ?? false
                 record.pausedBy = closing.pausedBy.flatMap { state.paused.contains($0) ? $0 : nil }
-                record.delivery.dueAt = closing.pausedBy != nil && record.pausedBy == nil ? now : until
+                let hasEnded = closing.pausedBy != nil && record.pausedBy == nil
+                record.delivery.dueAt = isReached || hasEnded ? now : until
                 record.delivery.step = step
                 record.rests.append(closing.next)
             }

@@ -128,6 +128,7 @@ private func alertCases(_ rules: String) -> String {
           - {series: 'martlet_dependency_up{instance="a", dependency="redis"}', values: '1x10 0x50'}
           - {series: 'martlet_attempts_unknown_total{channel="sms", class="marketing"}', values: '0x20 1x40'}
           - {series: 'martlet_attempts_fenced_total{instance="a"}', values: '0+2x60'}
+          - {series: 'martlet_dead_letters{instance="a"}', values: '0x5 3x55'}
           - {series: 'martlet_queue_lag_entries{instance="a", stream="s"}', values: '0+100x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="accepted"}', values: '0+10x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="deferred"}', values: '0+10x60'}
@@ -140,6 +141,7 @@ private func alertCases(_ rules: String) -> String {
             exp_samples:
               - {labels: '{alertname="MartletAttemptsFenced"}', value: 1}
               - {labels: '{alertname="MartletAttemptsUnknown"}', value: 1}
+              - {labels: '{alertname="MartletDeadLetters"}', value: 1}
               - {labels: '{alertname="MartletDependencyDown"}', value: 1}
               - {labels: '{alertname="MartletLedgerImbalance"}', value: 1}
               - {labels: '{alertname="MartletProviderDefers"}', value: 1}
@@ -151,6 +153,7 @@ private func alertCases(_ rules: String) -> String {
           - {series: 'martlet_dependency_up{instance="a", dependency="redis"}', values: '1x60'}
           - {series: 'martlet_attempts_unknown_total{channel="sms", class="marketing"}', values: '7x60'}
           - {series: 'martlet_attempts_fenced_total{instance="a"}', values: '3x60'}
+          - {series: 'martlet_dead_letters{instance="a"}', values: '0x20 3x5 0x35'}
           - {series: 'martlet_queue_lag_entries{instance="a", stream="s"}', values: '9000-100x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="accepted"}', values: '0+100x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="deferred"}', values: '0+10x60'}

@@ -56,6 +56,8 @@ package enum RejectionCode: String, Sendable, CaseIterable {
     case conversionTarget = "conversion.target"
     case conversionGoal = "conversion.goal"
     case conversionValue = "conversion.value"
+    case conversionDecision = "conversion.decision"
+    case conversionUser = "conversion.user"
 
     /// What the rule behind the code says, for the documentation and for `martlet explain`.
     package var rule: String {
@@ -114,6 +116,8 @@ package enum RejectionCode: String, Sendable, CaseIterable {
         case .conversionTarget: "A conversion names a `decision`, or a `user` and a `goal`."
         case .conversionGoal: "`goal` has 1 to 64 characters, none of them a control character."
         case .conversionValue: "`value` lies between -1e9 and 1e9."
+        case .conversionDecision: "The decision that a conversion names was accepted before."
+        case .conversionUser: "A conversion of a user and a goal finds a delivery to that user that waits for one."
         }
     }
 }

@@ -6,9 +6,10 @@ package protocol DecisionIntake: Sendable {
     func post(_ texts: [[UInt8]], source: String) async throws(LedgerError) -> [PostAnswer]
 }
 
-/// What became of a decision that was posted.
+/// What became of a decision, or a conversion, that was posted.
 package enum PostAnswer: Sendable {
     case accepted(id: String)
-    case duplicate(id: String, isSameText: Bool)
+    /// Whether the text is the same is nil where it was not kept.
+    case duplicate(id: String, isSameText: Bool?)
     case rejected([Rejection], id: String?)
 }

@@ -147,6 +147,8 @@ package final class Closing: Sendable {
     package let plan: ChosenPlan?
     /// The step that this closing is about.
     package let step: Int
+    /// Who the message was for, where a goal is waited for.
+    package let userID: String?
     /// Why no attempt was made, for a person to read; no address, no value of a variable.
     package let detail: String?
     /// The person whose caps have room again, since nothing was sent.
@@ -157,7 +159,7 @@ package final class Closing: Sendable {
 
     package init(
         id: String, epoch: Int, attempt: ClosedAttempt?, next: NextMove, plan: ChosenPlan?, step: Int,
-        detail: String? = nil, releases: String? = nil, pausedBy: String? = nil, at: Timestamp
+        userID: String? = nil, detail: String? = nil, releases: String? = nil, pausedBy: String? = nil, at: Timestamp
     ) {
         self.id = id
         self.epoch = epoch
@@ -165,10 +167,26 @@ package final class Closing: Sendable {
         self.next = next
         self.plan = plan
         self.step = step
+        self.userID = userID
         self.detail = detail
         self.releases = releases
         self.pausedBy = pausedBy
         self.at = at
+    }
+
+    /// The goal that the delivery rests for from now on; nil when it rests for another reason, or ends.
+    package var waitsFor: Goal? {
+        guard case .rest = self.next, self.attempt?.outcome.verdict == .accepted,
+            let steps = self.plan?.steps, steps.indices.contains(self.step)
+        else { return nil }
+        return steps[self.step].until
+    }
+
+    /// What was tried, or would have been.
+    package var channel: ChannelKind? {
+        if let attempt = self.attempt { return attempt.channel }
+        guard let steps = self.plan?.steps, steps.indices.contains(self.step) else { return nil }
+        return steps[self.step].channel
     }
 }
 

@@ -73,12 +73,17 @@ package struct Balance: Sendable, Equatable {
     package var active: Int
     /// At rest until due, or due and not yet taken up.
     package var waiting: Int
+    /// Settled as `failed` and set aside for a person.
+    package var deadLetters: Int
 
-    package init(accepted: Int = 0, terminal: [TerminalState: Int] = [:], active: Int = 0, waiting: Int = 0) {
+    package init(
+        accepted: Int = 0, terminal: [TerminalState: Int] = [:], active: Int = 0, waiting: Int = 0, deadLetters: Int = 0
+    ) {
         self.accepted = accepted
         self.terminal = terminal
         self.active = active
         self.waiting = waiting
+        self.deadLetters = deadLetters
     }
 
     package var settled: Int { self.terminal.values.reduce(0, +) }

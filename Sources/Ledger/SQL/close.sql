@@ -2,20 +2,26 @@
 -- In:  $1 id, $2 epoch, $3 step;
 --      $4 number, $5 channel, $6 provider, $7 address key, $8 opened_at, $9 closed_at, $10 verdict, $11 reason,
 --      $12 detail, $13 provider's message id, $14 address is dead
---      (null where no attempt was made; a detail without a number says why);
+--      (a channel is that of the step, and all the others null, where no attempt was made; a detail without a number
+--      says why);
 --      $15 terminal state or null, $16 reason of what follows, $17 rest until, $18 rest at step;
 --      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays); $24 horizon seconds;
---      $25 person whose caps no longer count $26 message, or null; $27 the pause it rests for or null (arrays).
+--      $25 person whose caps no longer count $26 message, or null; $27 the pause it rests for or null,
+--      $28 becomes a dead letter, $29 the goal that is rested for or null, $30 then its user (arrays).
 -- Out: one row for each id and epoch: whether it was recorded, now or by an earlier call with the same epoch.
 WITH input AS (
-    SELECT * FROM unnest($1::text[], $2::int4[], $3::int4[], $4::int4[], $5::text[], $6::text[], $7::bytea[],
-                         $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
-                         $14::bool[], $15::text[], $16::text[], $17::timestamptz[], $18::int4[], $19::text[],
-                         $20::float8[], $21::text[], $22::int8[], $23::timestamptz[], $25::text[],
-                         $26::text[], $27::text[])
+    -- A goal that was reached while its message was on the wire is not rested for.
+    SELECT i.*,
+           CASE WHEN i.waits_for IS NOT NULL
+                THEN (SELECT true FROM events e WHERE e.decision = i.id AND e.kind = i.waits_for LIMIT 1) END AS is_reached
+    FROM unnest($1::text[], $2::int4[], $3::int4[], $4::int4[], $5::text[], $6::text[], $7::bytea[],
+                $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
+                $14::bool[], $15::text[], $16::text[], $17::timestamptz[], $18::int4[], $19::text[],
+                $20::float8[], $21::text[], $22::int8[], $23::timestamptz[], $25::text[],
+                $26::text[], $27::text[], $28::bool[], $29::text[], $30::text[])
         AS i(id, epoch, step, number, channel, provider, address_key, opened_at, closed_at, verdict, reason, detail,
              message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at,
-             user_id, message, paused_by)
+             user_id, message, paused_by, is_dead_letter, waits_for, waits_user)
 ), standing AS (
     -- Whoever resumes a scope waits for these locks, and then finds what rests for it.
     SELECT scope FROM pauses WHERE scope IN (SELECT paused_by FROM input) FOR KEY SHARE
@@ -26,9 +32,10 @@ WITH input AS (
 ), kept AS (
     UPDATE unsettled u
     -- A pause that has ended meanwhile holds nobody back.
-    SET due_at = CASE WHEN i.paused_by IS NULL OR s.scope IS NOT NULL THEN i.rest_until ELSE now() END,
+    SET due_at = CASE WHEN i.is_reached OR i.paused_by IS NOT NULL AND s.scope IS NULL THEN now()
+                      ELSE i.rest_until END,
         paused_by = s.scope,
-        look_at = CASE WHEN i.paused_by IS NOT NULL AND s.scope IS NULL THEN now()
+        look_at = CASE WHEN i.is_reached OR i.paused_by IS NOT NULL AND s.scope IS NULL THEN now()
                        WHEN i.rest_until > now() + make_interval(secs => $24::int4)
                        THEN i.rest_until - make_interval(secs => $24::int4)
                        ELSE greatest(i.rest_until, now()) + interval '1 minute' END,
@@ -37,7 +44,11 @@ WITH input AS (
         step_attempts = CASE WHEN i.rest_step <> u.step THEN 0
                              WHEN i.number IS NULL THEN u.step_attempts ELSE u.step_attempts + 1 END,
         attempts = greatest(u.attempts, i.number), has_sent = u.has_sent OR coalesce(i.verdict = 'accepted', false),
-        step = i.rest_step
+        step = i.rest_step,
+        -- Between two attempts at a step what was waited for before it still counts.
+        waits_for = CASE WHEN i.rest_step <> u.step THEN i.waits_for ELSE u.waits_for END,
+        waits_user = CASE WHEN i.rest_step <> u.step THEN i.waits_user ELSE u.waits_user END,
+        arm = i.arm, propensity = i.propensity, policy = i.policy, seed = i.seed
     FROM input i LEFT JOIN standing s ON s.scope = i.paused_by
     WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NULL
     RETURNING u.id, u.epoch
@@ -54,6 +65,14 @@ WITH input AS (
     SELECT i.id, i.epoch, i.state, i.next_reason, i.step, greatest(g.attempts, i.number), i.arm, i.propensity, i.policy,
            i.seed, i.at
     FROM input i JOIN gone g USING (id, epoch)
+), set_aside AS (
+    INSERT INTO dead_letters (decision, at, reason, campaign, class, channel, provider, step, attempts, supersedes, rank)
+    SELECT i.id, i.at, i.next_reason, d.campaign, d.class, i.channel, i.provider, i.step,
+           greatest(g.attempts, i.number), g.supersedes, g.rank
+    FROM input i JOIN gone g USING (id, epoch)
+    -- One look-up for each that is one, whatever the planner thinks of how many there are.
+    CROSS JOIN LATERAL (SELECT campaign, class FROM decisions WHERE id = i.id LIMIT 1) d
+    WHERE i.is_dead_letter
 ), counted AS (
     INSERT INTO tallies (slot, state, n)
     SELECT pg_backend_pid() % 64, i.state, count(*) FROM input i JOIN gone USING (id, epoch) GROUP BY i.state

@@ -61,6 +61,9 @@ enum StatusText {
             lines.append(self.row("  " + state.rawValue, count, self.reasons(of: state, report)))
         }
         lines.append(self.row("  in flight", balance.inFlight))
+        if balance.deadLetters > 0 {
+            lines.append(self.row("dead letters", balance.deadLetters, "among the failed: martlet dead list"))
+        }
         lines.append(
             self.row(
                 "imbalance", balance.imbalance,
