@@ -10,5 +10,7 @@ enum LedgerMigrations {
         PostgresMigration(
             number: 3, name: "supersessions",
             sql: String(decoding: PackageResources._003_supersessions_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 6, name: "priority", sql: String(decoding: PackageResources._006_priority_sql, as: UTF8.self)),
     ]
 }

@@ -32,6 +32,7 @@ struct LedgerStatements: Sendable {
                 .bytesArray(arrivals) { $0.opening?.addressKey },
                 .timestamptzArray(arrivals) { $0.opening?.at.milliseconds },
                 .textArray(arrivals) { $0.decision.supersedes }, .int8Array(arrivals) { $0.rank },
+                .int4Array(arrivals) { Int32(clamping: $0.decision.priority) },
             ])
         var fresh: [String: (acceptedAt: Timestamp, answer: OpeningAnswer)] = [:]
         for row in 0..<rows.count {

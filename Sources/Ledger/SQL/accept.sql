@@ -2,16 +2,17 @@
 -- In:  $1 id, $2 shard, $3 campaign, $4 class, $5 source, $6 body, $7 due_at, $8 lease or null (arrays, ids unique);
 --      $9 lease seconds, $10 horizon seconds;
 --      $11 channel, $12 provider, $13 address key, $14 time of the attempt to open (null where there is none),
---      $15 supersedes key or null, $16 rank (arrays).
+--      $15 supersedes key or null, $16 rank, $17 priority (arrays).
 -- Out: (id, accepted_at, the reason of a suppression or null, the newer decision of the same key or null) of those that
 --      are new. The others were accepted before.
 WITH input AS (
     SELECT i.*, s.reason AS suppression,
            CASE WHEN (p.rank, p.decision) > (i.rank, i.id COLLATE "C") THEN p.decision END AS newer
     FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[],
-                $8::text[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[], $15::text[], $16::int8[])
+                $8::text[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[], $15::text[], $16::int8[],
+                $17::int4[])
         AS i(id, shard, campaign, class, source, body, due_at, lease, channel, provider, address_key, opened_at,
-             supersedes, rank)
+             supersedes, rank, priority)
     LEFT JOIN suppressions s ON s.channel = i.channel AND s.address_key = i.address_key
     LEFT JOIN supersessions p ON p.key = i.supersedes
 ), fresh AS (
@@ -24,7 +25,8 @@ WITH input AS (
     FROM input i JOIN fresh f USING (id)
 ), work AS (
     INSERT INTO unsettled (id, shard, epoch, due_at, look_at, lease, lease_until,
-                           open_number, open_channel, open_provider, opened_at, supersedes, rank)
+                           open_number, open_channel, open_provider, opened_at, supersedes, rank,
+                           priority)
     SELECT n.id, n.shard, CASE WHEN n.lease IS NULL THEN 0 ELSE 1 END, n.due_at,
            CASE WHEN n.lease IS NOT NULL THEN now() + make_interval(secs => $9::int4 + 10)
                 WHEN n.due_at > now() + make_interval(secs => $10::int4) THEN n.due_at - make_interval(secs => $10::int4)
@@ -32,7 +34,7 @@ WITH input AS (
            n.lease, CASE WHEN n.lease IS NOT NULL THEN now() + make_interval(secs => $9::int4) END,
            CASE WHEN n.is_open THEN 1 END, CASE WHEN n.is_open THEN n.channel END,
            CASE WHEN n.is_open THEN n.provider END, CASE WHEN n.is_open THEN n.opened_at END,
-           n.supersedes, n.rank
+           n.supersedes, n.rank, n.priority
     FROM new n
 ), newest AS (
     -- The caller puts no key twice into a group.
