@@ -16,7 +16,9 @@ package enum MetricCatalog {
 
     /// Every gauge and info metric.
     package static let gauges: [GaugeMetric] = [
-        .inFlight, .ledgerImbalance, .ledgerAccepted, .ledgerTerminal, .ledgerUnsettled, .queueLag, .scheduleEntries,
+        .inFlight, .ledgerImbalance, .ledgerAccepted, .ledgerTerminal, .ledgerUnsettled, .ledgerOverdue, .queueLag,
+        .queueReady,
+        .scheduleEntries, .scheduleOverdue,
         .dependencyUp, .buildInfo, .processMemory, .processOpenFiles, .processMaxFiles, .processStart, .processThreads,
     ]
 
