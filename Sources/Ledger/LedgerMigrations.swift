@@ -15,5 +15,7 @@ enum LedgerMigrations {
         PostgresMigration(
             number: 5, name: "dead letters",
             sql: String(decoding: PackageResources._005_dead_letters_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 6, name: "priority", sql: String(decoding: PackageResources._006_priority_sql, as: UTF8.self)),
     ]
 }

@@ -35,7 +35,9 @@ struct LedgerStatements: Sendable {
                 .bytesArray(arrivals) { $0.opening?.addressKey },
                 .timestamptzArray(arrivals) { $0.opening?.at.milliseconds },
                 .textArray(arrivals) { $0.decision.supersedes }, .int8Array(arrivals) { $0.rank },
-            ] + Self.recipients(arrivals.map(\.opening)) + self.rules)
+            ] + Self.recipients(arrivals.map(\.opening)) + self.rules + [
+                .int4Array(arrivals) { Int32(clamping: $0.decision.priority) }
+            ])
         var fresh: [String: (acceptedAt: Timestamp, answer: OpeningAnswer)] = [:]
         for row in 0..<rows.count {
             let answer = try Self.ruling(rows[row, 2], rows[row, 3]) ?? .opened

@@ -132,7 +132,8 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
                 work.append(
                     ScheduledWork(
                         id: try rows[row, 0].text, shard: try rows[row, 1].int,
-                        dueAt: Timestamp(milliseconds: try rows[row, 2].milliseconds)))
+                        dueAt: Timestamp(milliseconds: try rows[row, 2].milliseconds),
+                        flow: Flow(lane: try rows[row, 4].int, campaign: try rows[row, 5].text)))
             }
             return work
         }
@@ -148,7 +149,9 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
                 switch (try rows[row, 0].text, state) {
                 case ("tally", "accepted"): balance.accepted = count
                 case ("unsettled", "active"): balance.active = count
-                case ("unsettled", _): balance.waiting = count
+                case ("unsettled", _):
+                    balance.waiting = count
+                    balance.overdue = Milliseconds(Int64(max(0, try rows[row, 3].int)))
                 case ("dead_letters", _): balance.deadLetters = count
                 default: if let terminal = TerminalState(rawValue: state) { balance.terminal[terminal] = count }
                 }

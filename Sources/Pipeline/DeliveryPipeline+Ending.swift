@@ -35,14 +35,15 @@ extension DeliveryPipeline {
             self.meters.fenced()
             throw Settled(.acknowledge)
         }
-        throw Settled(self.settlement(for: next, of: delivery, class: decision?.messageClass ?? .marketing))
+        throw Settled(self.settlement(for: next, of: delivery, decision))
     }
 
-    func settlement(for next: NextMove, of delivery: Delivery, class messageClass: MessageClass) -> Settlement {
+    /// - Parameter decision: Nil when its text cannot be read any more.
+    func settlement(for next: NextMove, of delivery: Delivery, _ decision: Decision?) -> Settlement {
         if case .rest(let until, _, _) = next {
-            return .snooze(id: delivery.id, shard: delivery.shard, until: until)
+            return .snooze(id: delivery.id, shard: delivery.shard, until: until, flow: decision?.flow ?? Flow())
         }
-        if let state = next.terminalState { self.meters.settled(state, messageClass) }
+        if let state = next.terminalState { self.meters.settled(state, decision?.messageClass ?? .marketing) }
         return .acknowledge
     }
 

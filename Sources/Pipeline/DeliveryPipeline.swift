@@ -154,7 +154,9 @@ package final class DeliveryPipeline: Sendable {
                 if arrival.lease != nil, lease.deliveries > 1 { _ = try await self.accept(work, nil) }
                 guard arrival.lease == nil else { return work }
                 let delivery = try await self.accept(work, nil).delivery
-                throw Settled(.snooze(id: delivery.id, shard: delivery.shard, until: delivery.dueAt))
+                throw Settled(
+                    .snooze(
+                        id: delivery.id, shard: delivery.shard, until: delivery.dueAt, flow: arrival.decision.flow))
             }
         }
     }
@@ -199,7 +201,7 @@ package final class DeliveryPipeline: Sendable {
             }
             return self.work(decision, delivery, lease, dueSince: delivery.dueAt)
         case .notNow(let until):
-            throw Settled(.snooze(id: id, shard: lease.shard, until: until))
+            throw Settled(.snooze(id: id, shard: lease.shard, until: until, flow: lease.flow))
         case .finished:
             throw Settled(.acknowledge)
         case .missing:
@@ -263,7 +265,7 @@ package final class DeliveryPipeline: Sendable {
     private func pace(_ task: SendTask) async throws(Settled) -> ProviderPool.Place {
         let place: ProviderPool.Place?
         do throws(CancellationError) {
-            place = try await self.providers.place(on: task.step.channel)
+            place = try await self.providers.place(on: task.step.channel, for: task.decision.flow)
         } catch {
             throw Settled(.abandon)
         }
@@ -363,6 +365,6 @@ package final class DeliveryPipeline: Sendable {
             self.meters.fenced()
             return .acknowledge
         }
-        return self.settlement(for: next, of: task.delivery, class: task.decision.messageClass)
+        return self.settlement(for: next, of: task.delivery, task.decision)
     }
 }

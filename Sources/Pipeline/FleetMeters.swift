@@ -85,11 +85,18 @@ package struct FleetMeters: Sendable {
         self.registry.gauge(.deadLetters).set(balance.deadLetters)
         self.registry.gauge(.ledgerUnsettled, "active").set(balance.active)
         self.registry.gauge(.ledgerUnsettled, "waiting").set(balance.waiting)
+        // Recovery looks a minute after the due time: what is later than that is late indeed.
+        let overdue = balance.overdue > .seconds(60) ? balance.overdue : Milliseconds(0)
+        self.registry.gauge(.ledgerOverdue).set(Double(overdue.count) / 1000)
     }
 
     func depth(_ depth: QueueDepth) {
-        for stream in depth.streams { self.registry.gauge(.queueLag, stream.name).set(stream.unread) }
+        for stream in depth.streams {
+            self.registry.gauge(.queueLag, stream.name).set(stream.unread + stream.ready)
+            self.registry.gauge(.queueReady, stream.name).set(stream.ready)
+        }
         self.registry.gauge(.scheduleEntries).set(depth.scheduled)
+        self.registry.gauge(.scheduleOverdue).set(Double(depth.scheduleOverdue.count) / 1000)
     }
 }
 

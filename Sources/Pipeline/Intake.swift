@@ -132,7 +132,7 @@ package final class Intake: DecisionIntake {
         let arrival = Arrival(
             decision: decision, body: text, shard: shard, source: source, dueAt: due, lease: nil,
             rank: self.clock.now().milliseconds << 20 | Int64(number))
-        let work = ScheduledWork(id: decision.id, shard: shard, dueAt: due)
+        let work = ScheduledWork(id: decision.id, shard: shard, dueAt: due, flow: decision.flow)
         switch try await self.ledger.accept(arrival) {
         case .accepted:
             self.meters.accepted(source: "http")

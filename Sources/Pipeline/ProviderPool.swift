@@ -1,5 +1,4 @@
 package import DeliveryModel
-import DequeModule
 import ThreadBridge
 
 /// The providers of each channel, and how many messages may be on the wire to each at once.
@@ -17,10 +16,11 @@ package final class ProviderPool: Sendable {
         self.providers = Dictionary(grouping: entries) { $0.provider.channel }
     }
 
-    /// Waits for a place at the preferred provider of `channel`; nil when the channel has none.
-    package func place(on channel: ChannelKind) async throws(CancellationError) -> Place? {
+    /// Waits for a place at the preferred provider of `channel`, in fair turns with other flows; nil when the channel
+    /// has none.
+    package func place(on channel: ChannelKind, for flow: Flow = Flow()) async throws(CancellationError) -> Place? {
         guard let entry = self.providers[channel]?.first else { return nil }
-        try await entry.gate.enter()
+        try await entry.gate.enter(flow)
         return Place(provider: entry.provider, gate: entry.gate)
     }
 
@@ -35,13 +35,13 @@ package final class ProviderPool: Sendable {
     }
 }
 
-/// Lets a fixed number in; the others wait in the order in which they came.
+/// Lets a fixed number in; the others wait, and flows take turns.
 final class Gate: Sendable {
     private struct State {
         var free: Int
         var nextTicket = 0
         /// Each is told whether it was let in.
-        var waiting: Deque<(ticket: Int, continuation: CheckedContinuation<Bool, Never>)> = []
+        var waiting = FairQueue<(ticket: Int, continuation: CheckedContinuation<Bool, Never>)>()
     }
 
     private let state: Protected<State>
@@ -50,7 +50,7 @@ final class Gate: Sendable {
         self.state = Protected(State(free: places))
     }
 
-    func enter() async throws(CancellationError) {
+    func enter(_ flow: Flow = Flow()) async throws(CancellationError) {
         let ticket: Int? = self.state.withLock { state in
             guard state.free == 0 else {
                 state.free -= 1
@@ -67,7 +67,7 @@ final class Gate: Sendable {
                         state.free -= 1
                         return true
                     }
-                    state.waiting.append((ticket, continuation))
+                    state.waiting.insert((ticket, continuation), of: flow)
                     return false
                 }
                 if isFree { continuation.resume(returning: true) }
@@ -94,8 +94,7 @@ final class Gate: Sendable {
     /// Who has left the queue before their turn was not let in: nobody holds a place for them.
     private func giveUp(_ ticket: Int) {
         let continuation: CheckedContinuation<Bool, Never>? = self.state.withLock { state in
-            guard let index = state.waiting.firstIndex(where: { $0.ticket == ticket }) else { return nil }
-            return state.waiting.remove(at: index).continuation
+            state.waiting.removeFirst { $0.ticket == ticket }?.continuation
         }
         continuation?.resume(returning: false)
     }

@@ -7,7 +7,11 @@ package enum Keys {
     package static func decisions(_ shard: Int) -> String { "martlet:{\(shard)}:decisions" }
     /// Ids of deliveries that are due.
     package static func work(_ shard: Int) -> String { "martlet:{\(shard)}:work" }
-    /// Ids of deliveries that are due soon, by time.
+    /// Entries of both streams that were read and wait for their turn, by turn.
+    package static func ready(_ shard: Int) -> String { "martlet:{\(shard)}:ready" }
+    /// The last turn of each flow, the turn being served (`now`), and how many of each stream are ready (`d`, `w`).
+    package static func turns(_ shard: Int) -> String { "martlet:{\(shard)}:turns" }
+    /// Deliveries that are due soon, with their flows, by time.
     package static func schedule(_ shard: Int) -> String { "martlet:{\(shard)}:schedule" }
     /// What could not be taken, with the reasons.
     package static func rejects(_ shard: Int) -> String { "martlet:{\(shard)}:rejects" }

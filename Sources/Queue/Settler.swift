@@ -26,13 +26,13 @@ struct Settler: Sendable {
                 break
             case .acknowledge:
                 done[lease.stream, default: []].append(lease.entry)
-            case .snooze(let id, let shard, let until):
+            case .snooze(let id, let shard, let until, let flow):
                 // What is due beyond the horizon rests in the ledger alone, which brings it near in time.
                 if until.since(now) > self.settings.horizon {
                     done[lease.stream, default: []].append(lease.entry)
                 } else {
                     snoozed[SnoozeKey(stream: lease.stream, shard: shard), default: []] += [
-                        lease.entry, id, "\(until.milliseconds)",
+                        lease.entry, StreamQueue.scheduled(id, flow), "\(until.milliseconds)",
                     ]
                 }
             case .reject(let rejections, let original, let id):

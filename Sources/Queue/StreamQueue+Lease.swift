@@ -10,17 +10,45 @@ extension StreamQueue {
         let buffered = self.takeBuffered(count)
         guard buffered.isEmpty else { return buffered }
         try await self.layOutOnce()
-        // COUNT holds for each stream: what comes beyond `count` waits here, leased, for the next call.
-        let perStream = max(8, count / 4)
-        var read: RedisCommand
+        // Where entries wait for their turn nobody goes past them. A few more are begun in a moment: places become free
+        // one by one, and a script call for each would cost more than all the rest.
+        let taken = try await self.take(upTo: max(count, Self.takeMin))
+        guard taken.isEmpty else {
+            self.buffer.withLock { $0 += taken.dropFirst(count) }
+            return Array(taken.prefix(count))
+        }
+        // COUNT holds for each stream, so more may come than was asked for.
+        let leases = try await self.read(
+            self.reader, perStream: max(8, count / 4), wait: self.settings.readWait)
+        guard leases.count > count else { return leases }
+        // As many again are begun in a moment: they wait here, leased. What is beyond waits for its turn.
+        let next = min(leases.count, count * 2)
+        self.buffer.withLock { $0 += leases[count..<next] }
+        do throws(QueueError) {
+            try await self.offer(leases[next...])
+        } catch {
+            // Offered or still pending: then a lease lapses, and somebody takes them over.
+            self.logger.notice("what was read could not be offered", metadata: ["detail": "\(error.detail)"])
+        }
+        return Array(leases[..<count])
+    }
+
+    /// Reads what nobody has read, from all streams.
+    ///
+    /// - Parameter wait: How long to wait when there is nothing; nil for not at all.
+    func read(
+        _ connection: RedisConnection, perStream: Int, wait: Milliseconds?
+    ) async throws(QueueError) -> [Lease] {
         let streams = (0..<self.settings.shards).map(Keys.work) + (0..<self.settings.shards).map(Keys.decisions)
-        read = RedisCommand("XREADGROUP", "GROUP", Keys.group, self.settings.consumer, "COUNT", Int64(perStream))
-        read.append("BLOCK")
-        read.append(self.settings.readWait.count)
+        var read = RedisCommand("XREADGROUP", "GROUP", Keys.group, self.settings.consumer, "COUNT", Int64(perStream))
+        if let wait {
+            read.append("BLOCK")
+            read.append(wait.count)
+        }
         read.append("STREAMS")
         for stream in streams { read.append(stream) }
         for _ in streams { read.append(">") }
-        let reply = try await self.reader.queueSend(read)
+        let reply = try await connection.queueSend(read)
         if case .error(let message) = reply, message.hasPrefix("NOGROUP") {
             // Redis was emptied under us: make the streams again; the ledger brings back what was accepted.
             self.logger.warning("the streams are gone: they are made again")
@@ -28,18 +56,10 @@ extension StreamQueue {
             return []
         }
         try reply.orThrow()
-        var leases: [Lease] = []
-        for stream in reply.array ?? [] {
-            guard let pair = stream.array, pair.count == 2, let name = pair[0].text else { continue }
-            let shard = Self.shard(of: name)
-            for entry in pair[1].array ?? [] {
-                if let lease = Self.lease(from: entry, stream: name, shard: shard) { leases.append(lease) }
-            }
+        return (reply.array ?? []).flatMap { stream -> [Lease] in
+            guard let pair = stream.array, pair.count == 2, let name = pair[0].text else { return [] }
+            return Self.leases(from: pair[1], stream: name)
         }
-        guard leases.count > count else { return leases }
-        let rest = Array(leases[count...])
-        self.buffer.withLock { $0 += rest }
-        return Array(leases[..<count])
     }
 
     package func reclaim(upTo count: Int) async throws(QueueError) -> Int {
@@ -56,11 +76,7 @@ extension StreamQueue {
             if case .error(let message) = reply, message.hasPrefix("NOGROUP") { continue }
             try reply.orThrow()
             guard let parts = reply.array, parts.count >= 2 else { continue }
-            for entry in parts[1].array ?? [] {
-                if let lease = Self.lease(from: entry, stream: stream, shard: Self.shard(of: stream)) {
-                    leases.append(lease)
-                }
-            }
+            leases += Self.leases(from: parts[1], stream: stream)
         }
         let taken = try await self.counted(leases)
         return self.buffer.withLock { buffer in
@@ -116,7 +132,7 @@ extension StreamQueue {
     }
 
     /// Makes the streams and the consumer group, once for each life of this Redis.
-    private func layOutOnce() async throws(QueueError) {
+    func layOutOnce() async throws(QueueError) {
         guard !self.isLaidOut.withLock({ $0 }) else { return }
         let streams = (0..<self.settings.shards).flatMap { [Keys.work($0), Keys.decisions($0)] }
         // Producers read the layout: an emptied Redis has lost it, too.
@@ -134,6 +150,12 @@ extension StreamQueue {
         stream.split(separator: "{").last?.split(separator: "}").first.flatMap { Int($0) } ?? 0
     }
 
+    /// The entries of a stream as leases; those that were deleted meanwhile are left out.
+    static func leases(from entries: RedisValue, stream: String) -> [Lease] {
+        let shard = Self.shard(of: stream)
+        return (entries.array ?? []).compactMap { Self.lease(from: $0, stream: stream, shard: shard) }
+    }
+
     private static func lease(from entry: RedisValue, stream: String, shard: Int) -> Lease? {
         guard let pair = entry.array, pair.count == 2, let id = pair[0].text else { return nil }
         let fields = pair[1].array ?? []
@@ -142,6 +164,8 @@ extension StreamQueue {
         var decision: [UInt8]?
         var delivery: String?
         var origin: String?
+        var lane: Int?
+        var campaign: String?
         for index in stride(from: 0, to: fields.count - 1, by: 2) {
             let name = fields[index].text ?? "?"
             names.append(name)
@@ -149,12 +173,16 @@ extension StreamQueue {
             case "decision": decision = fields[index + 1].bytes
             case "id": delivery = fields[index + 1].text
             case "origin": origin = fields[index + 1].text
+            case "priority": lane = fields[index + 1].text.flatMap { Int($0) }
+            case "campaign": campaign = fields[index + 1].text
             default: break
             }
         }
         let content: Lease.Content
+        var flow: Flow?
         if stream.hasSuffix(":work"), let delivery {
             content = .delivery(id: delivery)
+            flow = Flow(lane: lane ?? Flow.middleLane, campaign: campaign ?? "")
         } else if let decision {
             content = .decision(decision)
         } else {
@@ -162,6 +190,6 @@ extension StreamQueue {
         }
         return Lease(
             shard: shard, stream: stream, entry: id, content: content, origin: origin,
-            appendedAt: Timestamp(milliseconds: milliseconds))
+            appendedAt: Timestamp(milliseconds: milliseconds), flow: flow)
     }
 }

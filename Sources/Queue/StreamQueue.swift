@@ -2,7 +2,8 @@
 ///
 /// Two streams a shard carry work: `decisions`, what producers append, and `work`, ids of deliveries that are due.
 /// Every worker reads all of them in the consumer group `martlet`; an entry that was read is leased until it is
-/// settled, and settling takes it out of the stream in the same script that does what the settlement says.
+/// settled, and settling takes it out of the stream in the same script that does what the settlement says. While the
+/// workers keep up they begin what they read; what they cannot begin waits for its turn (StreamQueue+Turns.swift).
 /// One connection is only for the blocking read; everything else shares another, in groups.
 package import DeliveryModel
 package import Logging
@@ -53,6 +54,7 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
     let logger: Logger
     let buffer = Protected<[Lease]>([])
     let isLaidOut = Protected(false)
+    let turns: Protected<Turns>
     private let settlings: GroupCommit<Settling, Void, QueueError>
 
     /// - Parameters:
@@ -68,6 +70,7 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
         self.reader = reader
         self.clock = clock
         self.logger = logger
+        self.turns = Protected(Turns(shards: settings.shards))
         let settler = Settler(settings: settings, redis: redis, clock: clock)
         self.settlings = GroupCommit(
             groupMax: 512, lanes: 2, linger: .milliseconds(8), executor: executor,
@@ -85,14 +88,21 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
         for item in work {
             let wait = item.dueAt.since(now)
             if wait <= Milliseconds(0) {
-                commands.append(RedisCommand("XADD", Keys.work(item.shard), "*", "id", item.id))
+                commands.append(
+                    RedisCommand(
+                        "XADD", Keys.work(item.shard), "*", "id", item.id, "priority", item.flow.lane, "campaign",
+                        item.flow.campaign))
             } else if wait <= self.settings.horizon {
-                commands.append(RedisCommand("ZADD", Keys.schedule(item.shard), item.dueAt.milliseconds, item.id))
+                let member = Self.scheduled(item.id, item.flow)
+                commands.append(RedisCommand("ZADD", Keys.schedule(item.shard), item.dueAt.milliseconds, member))
             }
         }
         guard !commands.isEmpty else { return }
         for reply in try await self.redis.queuePipeline(commands) { try reply.orThrow() }
     }
+
+    /// A delivery as a member of the schedule; always the same for the same delivery, so that it is there once.
+    static func scheduled(_ id: String, _ flow: Flow) -> String { "\(id) \(flow.lane) \(flow.campaign)" }
 
     // MARK: UpkeepQueue
 
@@ -110,19 +120,39 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
     }
 
     package func depth() async throws(QueueError) -> QueueDepth {
-        let streams = (0..<self.settings.shards).flatMap { [Keys.decisions($0), Keys.work($0)] }
-        let commands =
-            streams.flatMap { [RedisCommand("XLEN", $0), RedisCommand("XPENDING", $0, Keys.group)] }
-            + (0..<self.settings.shards).map { RedisCommand("ZCARD", Keys.schedule($0)) }
-        let replies = try await self.redis.queuePipeline(commands)
-        var depth = QueueDepth()
-        for (name, pair) in zip(streams, stride(from: 0, to: streams.count * 2, by: 2)) where pair + 1 < replies.count {
-            // What is settled is deleted, so a stream holds what is pending and what nobody has read.
-            let length = Int(replies[pair].integer ?? 0)
-            let pending = Int(replies[pair + 1].array?.first?.integer ?? 0)
-            depth.streams.append(QueueDepth.Stream(name: name, unread: max(0, length - pending), pending: pending))
+        let shards = 0..<self.settings.shards
+        let perShard = shards.map { shard in
+            [
+                RedisCommand("HMGET", Keys.turns(shard), "d", "w"),
+                RedisCommand("XLEN", Keys.decisions(shard)),
+                RedisCommand("XPENDING", Keys.decisions(shard), Keys.group),
+                RedisCommand("XLEN", Keys.work(shard)), RedisCommand("XPENDING", Keys.work(shard), Keys.group),
+                RedisCommand("ZCARD", Keys.schedule(shard)),
+                RedisCommand("ZRANGE", Keys.schedule(shard), 0, 0, "WITHSCORES"),
+            ]
         }
-        depth.scheduled = replies.dropFirst(streams.count * 2).reduce(0) { $0 + Int($1.integer ?? 0) }
+        let replies = try await self.redis.queuePipeline([RedisCommand("TIME")] + perShard.flatMap { $0 })
+        let seconds = replies.first?.array?.first?.text.flatMap { Int64($0) } ?? 0
+        var depth = QueueDepth()
+        for shard in shards {
+            let mine = Array(replies.dropFirst(1 + shard * 7).prefix(7))
+            guard mine.count == 7 else { break }
+            let ready = mine[0].array?.map { $0.text.flatMap { Int($0) } ?? 0 } ?? []
+            for (index, name) in [Keys.decisions(shard), Keys.work(shard)].enumerated() {
+                // What is settled is deleted: a stream holds what is pending, what waits for its turn, and what nobody
+                // has read.
+                let length = Int(mine[1 + index * 2].integer ?? 0)
+                let pending = Int(mine[2 + index * 2].array?.first?.integer ?? 0)
+                let waiting = ready.count == 2 ? ready[index] : 0
+                depth.streams.append(
+                    QueueDepth.Stream(
+                        name: name, unread: max(0, length - pending - waiting), pending: pending, ready: waiting))
+            }
+            depth.scheduled += Int(mine[5].integer ?? 0)
+            if let due = mine[6].array?.last?.text.flatMap({ Int64($0) }) {
+                depth.scheduleOverdue = max(depth.scheduleOverdue, Milliseconds(seconds * 1000 - due))
+            }
+        }
         return depth
     }
 }
@@ -132,5 +162,7 @@ enum Scripts {
     static let acknowledge = RedisScript(source: PackageResources.acknowledge_lua)
     static let snooze = RedisScript(source: PackageResources.snooze_lua)
     static let reject = RedisScript(source: PackageResources.reject_lua)
+    static let offer = RedisScript(source: PackageResources.offer_lua)
+    static let take = RedisScript(source: PackageResources.take_lua)
     static let moveDue = RedisScript(source: PackageResources.move_due_lua)
 }

@@ -39,6 +39,13 @@ extension GaugeMetric {
         help: "Deliveries that failed, that trying again may mend, and that wait for a person to decide.",
         alertOn: "Any, for ten minutes: `martlet dead list` says why, `martlet dead retry` or `discard` ends it.",
         doNotAlertOn: "How many there are: a thousand of one reason are one problem.")
+    /// A delivery that nobody looks after.
+    package static let ledgerOverdue = GaugeMetric(
+        "martlet_ledger_overdue_seconds", unit: .seconds,
+        help: "For how long the earliest delivery that no worker holds has been due; 0 up to a minute.",
+        alertOn:
+            "More than fifteen minutes, for five minutes, while nothing waits in the queue: recovery does not run.",
+        doNotAlertOn: "Old work behind a backlog: martlet_queue_lag_entries tells of that.")
 }
 
 extension HistogramMetric {
@@ -70,10 +77,18 @@ extension GaugeMetric {
     /// Entries nobody has read yet.
     package static let queueLag = GaugeMetric(
         "martlet_queue_lag_entries", unit: .entries,
-        help: "Entries of a stream that no worker has been given yet.",
-        labels: [.open("stream", "the stream's key, such as `martlet:{7}:decisions`: one for each shard and purpose")],
+        help: "Entries of a stream that no worker has begun, whether nobody has read them or they wait for their turn.",
+        labels: [.stream],
         alertOn: "More than 1,000 on all streams together and growing for fifteen minutes: add workers.",
         doNotAlertOn: "A peak that shrinks: that is what a queue is for.")
+
+    /// Entries that wait for their turn.
+    package static let queueReady = GaugeMetric(
+        "martlet_queue_ready", unit: .entries,
+        help: "Entries of a stream that were read ahead and wait for their campaign's turn at a worker.",
+        labels: [.stream],
+        alertOn: "Nothing by itself: they are part of martlet_queue_lag_entries.",
+        doNotAlertOn: "Large numbers behind a large campaign: waiting here is what lets the small ones past it.")
 
     /// Entries that wait for their time.
     package static let scheduleEntries = GaugeMetric(
@@ -81,6 +96,19 @@ extension GaugeMetric {
         help: "Entries that wait in the schedule for their time.",
         alertOn: "Nothing by itself: what counts is whether they leave on time, see the tardiness.",
         doNotAlertOn: "Large numbers: planning ahead is the point.")
+
+    /// A timer that did not fire.
+    package static let scheduleOverdue = GaugeMetric(
+        "martlet_schedule_overdue_seconds", unit: .seconds,
+        help:
+            "For how long the earliest entry of any shard's schedule has been due without being moved; 0 when none is.",
+        alertOn: "More than thirty seconds, for two minutes: nobody moves what comes due.",
+        doNotAlertOn: "A few seconds when millions come due at once: they are moved in the order of their times.")
+}
+
+extension MetricLabel {
+    static let stream = MetricLabel.open(
+        "stream", "the stream's key, such as `martlet:{7}:decisions`: one for each shard and purpose")
 }
 
 extension HistogramMetric {

@@ -16,8 +16,8 @@ package enum MetricCatalog {
 
     /// Every gauge and info metric.
     package static let gauges: [GaugeMetric] = [
-        .inFlight, .ledgerImbalance, .ledgerAccepted, .ledgerTerminal, .ledgerUnsettled, .deadLetters, .queueLag,
-        .scheduleEntries,
+        .inFlight, .ledgerImbalance, .ledgerAccepted, .ledgerTerminal, .ledgerUnsettled, .ledgerOverdue, .deadLetters,
+        .queueLag, .queueReady, .scheduleEntries, .scheduleOverdue,
         .dependencyUp, .buildInfo, .processMemory, .processOpenFiles, .processMaxFiles, .processStart, .processThreads,
     ]
 

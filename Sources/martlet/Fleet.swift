@@ -125,6 +125,10 @@ struct Fleet {
                     queue: connections.queue, ledger: connections.ledger, holds: holds, clock: clock,
                     lease: self.settings.lease, logger: self.logger))
             services.append(
+                ReadAhead(
+                    queue: connections.queue, holds: holds, concurrency: self.settings.concurrency, clock: clock,
+                    logger: self.logger))
+            services.append(
                 WorkerPool(
                     queue: connections.queue, pipeline: pipeline, clock: clock, concurrency: self.settings.concurrency,
                     grace: self.settings.grace, executors: LoopExecutor.all, logger: self.logger))

@@ -132,11 +132,12 @@ func now(_ seconds: Int64 = 0) -> Timestamp {
 func arrival(
     _ id: String, text: String = "", source: String? = nil, class messageClass: MessageClass = .marketing,
     due: Timestamp? = nil, lease: String? = nil, body: [UInt8]? = nil, opens address: String? = nil,
-    supersedes: String? = nil, rank: Int64 = 1, campaign: String = "welcome", recipient: Recipient? = nil
+    supersedes: String? = nil, rank: Int64 = 1, campaign: String = "welcome", priority: Int = 5,
+    recipient: Recipient? = nil
 ) -> Arrival {
     var decision = Decision(
         id: id, user: User(id: "u-1", email: "ada@example.com"), campaign: campaign, messageClass: messageClass,
-        choice: .plan([Step(channel: .email, template: "welcome")]))
+        priority: priority, choice: .plan([Step(channel: .email, template: "welcome")]))
     decision.supersedes = supersedes
     return Arrival(
         decision: decision, body: body ?? decision.encoded() + Array(text.utf8), shard: 3, source: source ?? "s/\(id)",

@@ -26,6 +26,28 @@ extension LedgerTests {
             }
         }
 
+        @Test func saysWhoseTurnItTakes() async throws {
+            try await withLedger { test in
+                _ = try await test.ledger.accept(arrival("urgent", due: now(), campaign: "alerts", priority: 1))
+                try await test.sql("UPDATE unsettled SET look_at = now() - interval '1 second'")
+                let found = try await test.ledger.lookAround(limit: 100)
+                #expect(found.map(\.flow) == [Flow(lane: 1, campaign: "alerts")])
+            }
+        }
+
+        @Test func knowsForHowLongTheEarliestThatWaitsHasBeenDue() async throws {
+            try await withLedger { test in
+                #expect(try await test.ledger.balance().overdue == Milliseconds(0))
+                _ = try await test.ledger.accept(arrival("later", due: now(300)))
+                #expect(try await test.ledger.balance().overdue == Milliseconds(0))
+                _ = try await test.ledger.accept(arrival("late", due: now(-300)))
+                _ = try await test.accepted("held")
+                try await test.sql("UPDATE unsettled SET due_at = now() - interval '1 hour' WHERE id = 'held'")
+                let overdue = try await test.ledger.balance().overdue
+                #expect(overdue >= .seconds(300) && overdue < .seconds(360))
+            }
+        }
+
         @Test func bringsFarOffWorkNearByTheHorizon() async throws {
             try await withLedger(settings: .init(horizon: .seconds(600))) { test in
                 _ = try await test.ledger.accept(arrival("far", due: now(7200)))

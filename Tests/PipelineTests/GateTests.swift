@@ -55,6 +55,25 @@ struct GateTests {
         #expect(order.current == Array(0..<10))
     }
 
+    @Test func areGivenToCampaignsInTurns() async throws {
+        let pool = self.pool(places: 1)
+        let first = try #require(try await pool.place(on: .email))
+        let order = Protected<[String]>([])
+        let large = Array(repeating: Flow(campaign: "large"), count: 20)
+        let small = Array(repeating: Flow(campaign: "small"), count: 3)
+        let tasks = (large + small + [Flow(lane: 0, campaign: "urgent")]).map { flow in
+            Task.immediate {
+                let place = try await pool.place(on: .email, for: flow)
+                order.withLock { $0.append(flow.campaign) }
+                place?.leave()
+            }
+        }
+        first.leave()
+        for task in tasks { try await task.value }
+        #expect(order.current.prefix(7) == ["urgent", "large", "small", "large", "small", "large", "small"])
+        #expect(order.current.count == 24)
+    }
+
     @Test func areNotLostToThoseWhoGiveUpWaiting() async throws {
         let pool = self.pool(places: 1)
         let first = try #require(try await pool.place(on: .email))

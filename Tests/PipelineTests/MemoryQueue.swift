@@ -6,6 +6,8 @@ final class MemoryQueue: DecisionQueue {
     struct Entry: Sendable {
         var lease: Lease
         var takenAt: Timestamp?
+        /// It was read ahead and waits for its turn.
+        var isReady = false
     }
 
     struct Reject: Sendable {
@@ -18,6 +20,7 @@ final class MemoryQueue: DecisionQueue {
     private struct State {
         var entries: [Entry] = []
         var lastEntry = 0
+        var ready = FairQueue<Lease>()
         var schedule: [String: ScheduledWork] = [:]
         var rejects: [Reject] = []
         var settled: [Settlement] = []
@@ -52,6 +55,8 @@ final class MemoryQueue: DecisionQueue {
     var settled: [Settlement] { self.state.withLock { $0.settled } }
     var schedule: [String: ScheduledWork] { self.state.withLock { $0.schedule } }
     var entries: [Entry] { self.state.withLock { $0.entries } }
+    /// How many entries wait for their turn.
+    var readyCount: Int { self.state.withLock { $0.ready.count } }
     /// How many entries were handed out so far.
     var leasedCount: Int { self.state.withLock { $0.leased } }
 
@@ -61,7 +66,8 @@ final class MemoryQueue: DecisionQueue {
         self.state.withLock { state in
             for work in state.schedule.values.filter({ $0.dueAt <= now }).sorted(by: { $0.id < $1.id }) {
                 state.schedule[work.id] = nil
-                Self.append(.delivery(id: work.id), shard: work.shard, origin: nil, at: now, to: &state)
+                Self.append(
+                    .delivery(id: work.id), shard: work.shard, origin: nil, at: now, flow: work.flow, to: &state)
             }
         }
     }
@@ -82,6 +88,23 @@ final class MemoryQueue: DecisionQueue {
         // Like the blocking read of Redis, which returns with nothing after a while.
         try? await Task.sleep(for: .milliseconds(1))
         return self.take(count)
+    }
+
+    func readAhead(isBusy: Bool) async throws(QueueError) -> Int {
+        self.state.withLock { state in
+            guard isBusy || state.ready.count > 0 else { return 0 }
+            var count = 0
+            for index in state.entries.indices
+            where state.entries[index].takenAt == nil && !state.entries[index].isReady {
+                let lease = state.entries[index].lease
+                // What comes back from a silent worker goes to the next one.
+                guard lease.deliveries == 1 else { continue }
+                state.entries[index].isReady = true
+                state.ready.insert(lease, of: lease.flow)
+                count += 1
+            }
+            return count
+        }
     }
 
     func reclaim(upTo count: Int) async throws(QueueError) -> Int {
@@ -134,7 +157,14 @@ final class MemoryQueue: DecisionQueue {
         let now = self.clock.now()
         return self.state.withLock { state in
             var leases: [Lease] = []
-            for index in state.entries.indices where state.entries[index].takenAt == nil && leases.count < count {
+            while leases.count < count, let lease = state.ready.popFirst() {
+                guard let index = state.entries.firstIndex(where: { $0.lease == lease }) else { continue }
+                state.entries[index].isReady = false
+                state.entries[index].takenAt = now
+                leases.append(lease)
+            }
+            for index in state.entries.indices
+            where state.entries[index].takenAt == nil && !state.entries[index].isReady && leases.count < count {
                 state.entries[index].takenAt = now
                 leases.append(state.entries[index].lease)
             }
@@ -151,10 +181,10 @@ final class MemoryQueue: DecisionQueue {
         switch settlement {
         case .abandon: return
         case .acknowledge: break
-        case .snooze(let id, let shard, let until):
+        case .snooze(let id, let shard, let until, let flow):
             // What is far off rests in the ledger alone.
             if until.since(now) < .seconds(400 * 86_400) {
-                state.schedule[id] = ScheduledWork(id: id, shard: shard, dueAt: until)
+                state.schedule[id] = ScheduledWork(id: id, shard: shard, dueAt: until, flow: flow)
             }
         case .reject(let rejections, let original, let id):
             if isPending {
@@ -167,7 +197,8 @@ final class MemoryQueue: DecisionQueue {
     }
 
     private static func append(
-        _ content: Lease.Content, shard: Int, origin: String?, at now: Timestamp, to state: inout sending State
+        _ content: Lease.Content, shard: Int, origin: String?, at now: Timestamp, flow: Flow? = nil,
+        to state: inout sending State
     ) {
         state.lastEntry += 1
         let entry = "\(now.milliseconds)-\(state.lastEntry)"
@@ -178,6 +209,6 @@ final class MemoryQueue: DecisionQueue {
                 lease: Lease(
                     shard: shard, stream: stream, entry: entry, content: content,
                     origin: origin,
-                    appendedAt: now)))
+                    appendedAt: now, flow: flow)))
     }
 }

@@ -104,4 +104,50 @@ struct WorkerPoolTests {
         #expect(email.sent.count == 60)
         #expect(Set(email.keys).count == 60)
     }
+
+    @Test func readsAheadOnlyWhileAllPlacesAreTaken() async throws {
+        let latch = Latch()
+        let email = ScriptedProvider(.email, clock: self.clock, onSend: { _ in await latch.wait() })
+        let fleet = TestFleet([email], clock: self.clock, waits: true)
+        let ahead = ReadAhead(
+            queue: fleet.queue, holds: fleet.holds, concurrency: 3, clock: self.clock, logger: TestFleet.silent)
+        let group = ServiceGroup(configuration: .init(services: [.init(service: ahead)], logger: TestFleet.silent))
+        async let run: Void = group.run()
+
+        for number in 0..<4 { fleet.append(decision("d-\(number)", user: "u-\(number)")) }
+        try await eventually("it has looked") { !self.clock.deadlines.isEmpty }
+        #expect(fleet.queue.readyCount == 0)
+
+        let leases = try await fleet.queue.lease(upTo: 3)
+        async let deliveries: Void = withTaskGroup(of: Void.self) { group in
+            for lease in leases { group.addTask { await fleet.pipeline.run(lease) } }
+        }
+        try await eventually("all places are taken") { email.inFlight == 3 }
+        self.clock.advance(by: Milliseconds(20))
+        try await eventually("the fourth waits for its turn") { fleet.queue.readyCount == 1 }
+        latch.open()
+        await deliveries
+        #expect(try await fleet.runOne())
+        #expect(fleet.end(of: "d-3") == "sent accepted")
+        await group.triggerGracefulShutdown()
+        try await run
+    }
+
+    @Test func sendsASmallCampaignAmongALargeOneThatWasThereBefore() async throws {
+        let email = ScriptedProvider(.email, clock: self.clock, concurrency: 100)
+        let fleet = TestFleet([email], clock: self.clock, waits: true)
+        for number in 0..<40 { fleet.append(decision("l-\(number)", user: "u-\(number)")) }
+        for number in 0..<5 {
+            var small = decision("s-\(number)", user: "v-\(number)")
+            small.campaign = "small"
+            fleet.append(small)
+        }
+        #expect(try await fleet.queue.readAhead(isBusy: true) == 45)
+
+        try await self.withWorker(fleet, concurrency: 1) { group in
+            try await eventually("all have ended") { fleet.ledger.records.values.count { $0.end != nil } == 45 }
+            await group.triggerGracefulShutdown()
+        }
+        #expect(email.keys.prefix(10).count { $0.hasPrefix("s-") } == 5)
+    }
 }

@@ -32,20 +32,26 @@ extension QueueTests {
                 for lease in try await worker.leaseAll() {
                     guard case .delivery(let id) = lease.content else { continue }
                     let wait: Milliseconds = id == "past" ? .seconds(-5) : .seconds(300)
-                    try await worker.settle(lease, .snooze(id: id, shard: 1, until: now.advanced(by: wait)))
+                    let flow = Flow(lane: 2, campaign: "spring sale")
+                    try await worker.settle(lease, .snooze(id: id, shard: 1, until: now.advanced(by: wait), flow: flow))
                 }
                 #expect(try await bench.length(Keys.work(1)) == 0)
                 #expect(try await bench.pending(Keys.work(1)) == 0)
                 #expect(
                     try await bench.schedule(1) == [
-                        "past", "\(now.milliseconds - 5000)", "future", "\(now.milliseconds + 300_000)",
+                        "past 2 spring sale", "\(now.milliseconds - 5000)",
+                        "future 2 spring sale", "\(now.milliseconds + 300_000)",
                     ])
+                #expect(try await worker.depth().scheduleOverdue >= .seconds(4))
 
                 let late = try await worker.moveDue(limit: 10)
                 #expect(late.count == 1)
                 #expect(try #require(late.first) >= .seconds(5))
-                #expect(try await worker.leaseAll().map(\.content) == [.delivery(id: "past")])
-                #expect(try await bench.schedule(1).first == "future")
+                let due = try await worker.leaseAll()
+                #expect(due.map(\.content) == [.delivery(id: "past")])
+                #expect(due.first?.flow == Flow(lane: 2, campaign: "spring sale"))
+                #expect(try await bench.schedule(1).first == "future 2 spring sale")
+                #expect(try await worker.depth().scheduleOverdue == Milliseconds(0))
                 #expect(try await worker.moveDue(limit: 10).isEmpty)
             }
         }
@@ -56,7 +62,7 @@ extension QueueTests {
                 try await bench.run("XADD", Keys.work(0), "*", "id", "far")
                 let lease = try #require(try await worker.leaseAll().first)
                 let until = try await bench.now().advanced(by: .seconds(3600))
-                try await worker.settle(lease, .snooze(id: "far", shard: 0, until: until))
+                try await worker.settle(lease, .snooze(id: "far", shard: 0, until: until, flow: Flow()))
                 #expect(try await bench.schedule().isEmpty)
                 #expect(try await bench.length(Keys.work(0)) == 0)
             }
@@ -67,14 +73,18 @@ extension QueueTests {
                 let worker = try bench.worker()
                 let now = try await bench.now()
                 try await worker.schedule([
-                    ScheduledWork(id: "due", shard: 0, dueAt: now.advanced(by: .seconds(-1))),
+                    ScheduledWork(
+                        id: "due", shard: 0, dueAt: now.advanced(by: .seconds(-1)),
+                        flow: Flow(lane: 0, campaign: "alerts")),
                     ScheduledWork(id: "soon", shard: 1, dueAt: now.advanced(by: .seconds(60))),
                     ScheduledWork(id: "far", shard: 0, dueAt: now.advanced(by: .seconds(86_400))),
                 ])
                 try await worker.schedule([])
-                #expect(try await worker.leaseAll().map(\.content) == [.delivery(id: "due")])
+                let due = try await worker.leaseAll()
+                #expect(due.map(\.content) == [.delivery(id: "due")])
+                #expect(due.map(\.flow) == [Flow(lane: 0, campaign: "alerts")])
                 #expect(try await bench.schedule(0).isEmpty)
-                #expect(try await bench.schedule(1).first == "soon")
+                #expect(try await bench.schedule(1).first == "soon 5 ")
             }
         }
 

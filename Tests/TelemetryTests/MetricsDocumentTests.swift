@@ -132,6 +132,7 @@ private func alertCases(_ rules: String) -> String {
           - {series: 'martlet_queue_lag_entries{instance="a", stream="s"}', values: '0+100x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="accepted"}', values: '0+10x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="deferred"}', values: '0+10x60'}
+          - {series: 'martlet_schedule_overdue_seconds{instance="a"}', values: '0+60x60'}
           - {series: 'martlet_schedule_tardiness_seconds_bucket{le="10.0"}', values: '0x60'}
           - {series: 'martlet_schedule_tardiness_seconds_bucket{le="30.0"}', values: '0+10x60'}
           - {series: 'martlet_schedule_tardiness_seconds_bucket{le="+Inf"}', values: '0+10x60'}
@@ -146,7 +147,18 @@ private func alertCases(_ rules: String) -> String {
               - {labels: '{alertname="MartletLedgerImbalance"}', value: 1}
               - {labels: '{alertname="MartletProviderDefers"}', value: 1}
               - {labels: '{alertname="MartletQueueLagGrows"}', value: 1}
+              - {labels: '{alertname="MartletScheduleOverdue"}', value: 1}
               - {labels: '{alertname="MartletScheduleTardy"}', value: 1}
+      - interval: 1m
+        input_series:
+          - {series: 'martlet_ledger_imbalance{instance="a"}', values: '0x60'}
+          - {series: 'martlet_ledger_overdue_seconds{instance="a"}', values: '0+60x60'}
+          - {series: 'martlet_queue_lag_entries{instance="a", stream="s"}', values: '5x60'}
+        promql_expr_test:
+          - expr: count by (alertname) (ALERTS{alertstate="firing"})
+            eval_time: 30m
+            exp_samples:
+              - {labels: '{alertname="MartletLedgerOverdue"}', value: 1}
       - interval: 1m
         input_series:
           - {series: 'martlet_ledger_imbalance{instance="a"}', values: '0x60'}
@@ -155,6 +167,8 @@ private func alertCases(_ rules: String) -> String {
           - {series: 'martlet_attempts_fenced_total{instance="a"}', values: '3x60'}
           - {series: 'martlet_dead_letters{instance="a"}', values: '0x20 3x5 0x35'}
           - {series: 'martlet_queue_lag_entries{instance="a", stream="s"}', values: '9000-100x60'}
+          - {series: 'martlet_ledger_overdue_seconds{instance="a"}', values: '3600x60'}
+          - {series: 'martlet_schedule_overdue_seconds{instance="a"}', values: '5x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="accepted"}', values: '0+100x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="deferred"}', values: '0+10x60'}
           - {series: 'martlet_decisions_accepted_total{source="redis"}', values: '0+100x60'}

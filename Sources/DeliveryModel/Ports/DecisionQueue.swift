@@ -1,7 +1,16 @@
 /// What is due, as the pipeline sees it: the sharded streams and the schedule.
 package protocol DecisionQueue: Sendable {
     /// Takes up to `count` entries; waits up to about a second when there are none.
+    ///
+    /// While entries wait for their turn those come, flow by flow in fair turns; otherwise what was appended, in order.
     func lease(upTo count: Int) async throws(QueueError) -> [Lease]
+
+    /// Reads ahead of the workers, so that a small flow is found behind a large one: what was appended and cannot be
+    /// begun at once waits for its turn instead. Does nothing, and costs nothing, while the workers keep up.
+    ///
+    /// - Parameter isBusy: Whether this worker has no free place.
+    /// - Returns: How many entries now wait for their turn that did not before.
+    func readAhead(isBusy: Bool) async throws(QueueError) -> Int
 
     /// Takes over entries whose worker has been silent for longer than a lease lasts; the next ``lease(upTo:)``
     /// hands them out.
@@ -45,11 +54,14 @@ package final class Lease: Sendable, Hashable {
     package let appendedAt: Timestamp
     /// How often it was given to a worker, this time included: more than once when workers before were silent.
     package let deliveries: Int
+    private let knownFlow: Flow?
 
-    /// - Parameter origin: Where a forwarded entry came from; nil for one that is where it was appended.
+    /// - Parameters:
+    ///   - origin: Where a forwarded entry came from; nil for one that is where it was appended.
+    ///   - flow: Whose turn it takes, as the entry says; nil where that is in the decision's text.
     package init(
         shard: Int, stream: String, entry: String, content: Content, origin: String?, appendedAt: Timestamp,
-        deliveries: Int = 1
+        deliveries: Int = 1, flow: Flow? = nil
     ) {
         self.shard = shard
         self.stream = stream
@@ -59,6 +71,14 @@ package final class Lease: Sendable, Hashable {
         self.source = origin ?? self.place
         self.appendedAt = appendedAt
         self.deliveries = deliveries
+        self.knownFlow = flow
+    }
+
+    /// Whose turn it takes. Looked for in the decision's text each time it is asked for.
+    package var flow: Flow {
+        if let knownFlow { return knownFlow }
+        guard case .decision(let text) = self.content else { return Flow() }
+        return Flow(ofDecision: text)
     }
 
     /// Where the entry stands in time: its millisecond, and its number in that one.
@@ -71,7 +91,7 @@ package final class Lease: Sendable, Hashable {
     package func given(times deliveries: Int) -> Lease {
         Lease(
             shard: self.shard, stream: self.stream, entry: self.entry, content: self.content, origin: self.source,
-            appendedAt: self.appendedAt, deliveries: deliveries)
+            appendedAt: self.appendedAt, deliveries: deliveries, flow: self.knownFlow)
     }
 
     /// The same entry: what it holds never changes.
@@ -89,7 +109,7 @@ package enum Settlement: Sendable, Equatable {
     /// Done with: the ledger knows the rest.
     case acknowledge
     /// The delivery rests until then.
-    case snooze(id: String, shard: Int, until: Timestamp)
+    case snooze(id: String, shard: Int, until: Timestamp, flow: Flow)
     /// It cannot be taken: the producer finds it, with the reasons, in the shard's `rejects`.
     case reject([Rejection], original: [UInt8], id: String?)
     /// It belongs to another shard.
@@ -103,11 +123,14 @@ package struct ScheduledWork: Sendable, Equatable {
     package var id: String
     package var shard: Int
     package var dueAt: Timestamp
+    /// Whose turn it takes when it is due.
+    package var flow: Flow
 
-    package init(id: String, shard: Int, dueAt: Timestamp) {
+    package init(id: String, shard: Int, dueAt: Timestamp, flow: Flow = Flow()) {
         self.id = id
         self.shard = shard
         self.dueAt = dueAt
+        self.flow = flow
     }
 }
 

@@ -42,26 +42,32 @@ package struct QueueDepth: Sendable, Equatable {
         package var unread: Int
         /// Entries given to a worker and not yet settled.
         package var pending: Int
+        /// Entries that were read and wait for their turn.
+        package var ready: Int
 
-        package init(name: String, unread: Int, pending: Int) {
+        package init(name: String, unread: Int, pending: Int, ready: Int = 0) {
             self.name = name
             self.unread = unread
             self.pending = pending
+            self.ready = ready
         }
     }
 
     package var streams: [Stream]
     /// Ids in the schedule, over all shards.
     package var scheduled: Int
+    /// For how long the earliest id of all schedules has been due; 0 when none is.
+    package var scheduleOverdue: Milliseconds
 
-    package init(streams: [Stream] = [], scheduled: Int = 0) {
+    package init(streams: [Stream] = [], scheduled: Int = 0, scheduleOverdue: Milliseconds = Milliseconds(0)) {
         self.streams = streams
         self.scheduled = scheduled
+        self.scheduleOverdue = scheduleOverdue
     }
 
     /// Entries that are not settled, over all streams.
     package var unsettled: Int {
-        self.streams.reduce(0) { $0 + $1.unread + $1.pending }
+        self.streams.reduce(0) { $0 + $1.unread + $1.pending + $1.ready }
     }
 }
 
@@ -75,15 +81,20 @@ package struct Balance: Sendable, Equatable {
     package var waiting: Int
     /// Settled as `failed` and set aside for a person.
     package var deadLetters: Int
+    /// For how long the earliest of those that wait has been due; 0 when none is.
+    package var overdue: Milliseconds
 
     package init(
-        accepted: Int = 0, terminal: [TerminalState: Int] = [:], active: Int = 0, waiting: Int = 0, deadLetters: Int = 0
+        accepted: Int = 0, terminal: [TerminalState: Int] = [:], active: Int = 0, waiting: Int = 0,
+        deadLetters: Int = 0,
+        overdue: Milliseconds = Milliseconds(0)
     ) {
         self.accepted = accepted
         self.terminal = terminal
         self.active = active
         self.waiting = waiting
         self.deadLetters = deadLetters
+        self.overdue = overdue
     }
 
     package var settled: Int { self.terminal.values.reduce(0, +) }

@@ -28,7 +28,7 @@ WITH input AS (
 ), gone AS (
     DELETE FROM unsettled u USING input i
     WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NOT NULL
-    RETURNING u.id, u.epoch, u.attempts, u.supersedes, u.rank
+    RETURNING u.id, u.epoch, u.attempts, u.supersedes, u.rank, u.priority
 ), kept AS (
     UPDATE unsettled u
     -- A pause that has ended meanwhile holds nobody back.
@@ -66,9 +66,10 @@ WITH input AS (
            i.seed, i.at
     FROM input i JOIN gone g USING (id, epoch)
 ), set_aside AS (
-    INSERT INTO dead_letters (decision, at, reason, campaign, class, channel, provider, step, attempts, supersedes, rank)
+    INSERT INTO dead_letters (decision, at, reason, campaign, class, channel, provider, step, attempts, supersedes, rank,
+                              priority)
     SELECT i.id, i.at, i.next_reason, d.campaign, d.class, i.channel, i.provider, i.step,
-           greatest(g.attempts, i.number), g.supersedes, g.rank
+           greatest(g.attempts, i.number), g.supersedes, g.rank, g.priority
     FROM input i JOIN gone g USING (id, epoch)
     -- One look-up for each that is one, whatever the planner thinks of how many there are.
     CROSS JOIN LATERAL (SELECT campaign, class FROM decisions WHERE id = i.id LIMIT 1) d

@@ -1,11 +1,11 @@
 -- Finds deliveries that recovery should look at: far-off work that comes near, and work that nobody moved.
 -- In:  $1 the most rows.
--- Out: (id, shard, due_at, is held by a worker). Each row comes up again a minute after it is due, until it is settled.
+-- Out: (id, shard, due_at, is held by a worker, priority, campaign). Each row comes up again a minute after it is due, until it is settled.
 WITH due AS (
     SELECT id FROM unsettled WHERE look_at <= now() ORDER BY look_at LIMIT $1::int4 FOR UPDATE SKIP LOCKED
 )
 UPDATE unsettled u
 SET look_at = CASE WHEN u.lease_until > now() THEN u.lease_until + interval '10 seconds'
                    ELSE greatest(u.due_at, now()) + interval '1 minute' END
-FROM due WHERE u.id = due.id
-RETURNING u.id, u.shard::int4, u.due_at, coalesce(u.lease_until > now(), false)
+FROM due JOIN decisions d USING (id) WHERE u.id = due.id
+RETURNING u.id, u.shard::int4, u.due_at, coalesce(u.lease_until > now(), false), u.priority::int4, d.campaign

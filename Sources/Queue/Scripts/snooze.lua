@@ -1,5 +1,5 @@
 -- Puts deliveries into the schedule and takes their entries out of the stream, in one step.
--- KEYS[1] stream, KEYS[2] schedule; ARGV triples: entry id, delivery id, due in ms since the epoch.
+-- KEYS[1] stream, KEYS[2] schedule; ARGV triples: entry id, the member as in move_due.lua, due in ms since the epoch.
 -- Returns the number of triples. Repeating is safe.
 for i = 1, #ARGV, 3 do
     redis.call('ZADD', KEYS[2], ARGV[i + 2], ARGV[i + 1])
