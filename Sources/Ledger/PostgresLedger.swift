@@ -139,6 +139,16 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
         }
     }
 
+    package func lookAtAllThatIsNear() async throws(LedgerError) {
+        let horizon = self.settings.horizonSeconds
+        var moved: Int64
+        repeat {
+            moved = try await self.pool.ledgerRun { connection throws(PostgresError) in
+                try connection.query(Statements.lookNear, [.int4(horizon), .int4(10_000)])[0, 0].int64
+            }
+        } while moved > 0
+    }
+
     package func balance() async throws(LedgerError) -> Balance {
         try await self.pool.ledgerRun { connection throws(PostgresError) in
             let rows = try connection.query(Statements.balance, [])

@@ -13,6 +13,7 @@ enum Statements {
     static let note = statement("note", PackageResources.note_sql)
     static let cancel = statement("cancel", PackageResources.cancel_sql)
     static let look = statement("look", PackageResources.look_sql)
+    static let lookNear = statement("look_near", PackageResources.look_near_sql)
     static let balance = statement("balance", PackageResources.balance_sql)
     static let report = statement("report", PackageResources.report_sql)
     static let story = statement("story", PackageResources.story_sql)

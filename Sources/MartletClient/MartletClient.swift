@@ -63,6 +63,15 @@ public final class MartletClient: Sendable {
         return try await self.append(texts.map { ($0, Self.shard(of: $0, count: count)) })
     }
 
+    /// Memory that Redis uses over its `maxmemory`; 0 where it has no limit. Who appends much should wait beyond 0.85.
+    public func fullness() async throws(MartletError) -> Double {
+        do throws(RedisError) {
+            return RedisMemory.fullness(try await self.redis.send(RedisCommand("INFO", "memory")))
+        } catch {
+            throw .unavailable("\(error)")
+        }
+    }
+
     /// Closes the connection.
     public func shutdown() async {
         await self.redis.shutdown()

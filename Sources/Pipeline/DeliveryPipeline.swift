@@ -365,6 +365,7 @@ package final class DeliveryPipeline: Sendable {
             self.meters.fenced()
             return .acknowledge
         }
+        if outcome.verdict == .unknown, case .rest = next { self.meters.repeated(attempt.channel) }
         return self.settlement(for: next, of: task.delivery, task.decision)
     }
 }

@@ -54,6 +54,11 @@ package struct FleetMeters: Sendable {
         meters.endToEnd.observe(milliseconds: max(0, now.since(task.work.dueSince).count))
     }
 
+    /// Another attempt follows one of which nobody knows whether it arrived.
+    func repeated(_ channel: ChannelKind) {
+        self.registry.counter(.attemptsRepeated, channel.rawValue).increment()
+    }
+
     func fenced() {
         self.registry.counter(.attemptsFenced).increment()
     }
@@ -96,6 +101,7 @@ package struct FleetMeters: Sendable {
             self.registry.gauge(.queueReady, stream.name).set(stream.ready)
         }
         self.registry.gauge(.scheduleEntries).set(depth.scheduled)
+        self.registry.gauge(.redisFullness).set(depth.fullness)
         self.registry.gauge(.scheduleOverdue).set(Double(depth.scheduleOverdue.count) / 1000)
     }
 }

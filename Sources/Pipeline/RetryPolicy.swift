@@ -81,9 +81,15 @@ package struct RetryPolicy: Sendable, Equatable {
         return .rest(until: due, step: step + 1, reason: "goal.waiting")
     }
 
-    /// Marketing is never repeated; a transactional email may be, since its Message-ID stays the same.
+    /// After an outcome that nobody knows.
+    ///
+    /// Marketing is never repeated. A transactional email may be, since its Message-ID stays the same, and a push
+    /// message, since the repeat takes the place of the first on the device. A text message would simply come twice.
     private static func mayRepeat(_ decision: Decision, plan: [Step], at step: Int) -> Bool {
         guard decision.messageClass == .transactional, plan.indices.contains(step) else { return false }
-        return plan[step].channel == .email
+        switch plan[step].channel {
+        case .email, .push: return true
+        case .sms: return false
+        }
     }
 }

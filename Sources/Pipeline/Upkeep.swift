@@ -124,6 +124,17 @@ package struct Recovery: Service {
     package func run() async throws {
         await runBeats(every: self.every, on: self.clock) {
             do {
+                let standing = try await self.queue.standing()
+                if standing.isNew {
+                    self.logger.notice("Redis is new or was emptied: what is near is brought back from the ledger")
+                    try await self.ledger.lookAtAllThatIsNear()
+                }
+                guard standing.fullness < QueueStanding.fullnessMax else {
+                    self.logger.warning(
+                        "Redis is nearly full: what is near stays in the ledger until there is room",
+                        metadata: ["fullness": "\(Int(standing.fullness * 100)) %"])
+                    return
+                }
                 var found: [ScheduledWork]
                 repeat {
                     found = try await self.ledger.lookAround(limit: 1000)

@@ -2,6 +2,8 @@
 package enum Keys {
     package static let group = "martlet"
     package static let layout = "martlet:layout"
+    /// There as long as this Redis has lost nothing.
+    package static let mark = "martlet:mark"
 
     /// What producers append.
     package static func decisions(_ shard: Int) -> String { "martlet:{\(shard)}:decisions" }

@@ -29,6 +29,9 @@ extension RedisConnection {
 }
 
 extension RedisValue {
+    /// Whether Redis refused to write because it is full.
+    var isOutOfMemory: Bool { self.failure?.serverCode == "OOM" }
+
     /// Throws when this is an error.
     func orThrow() throws(QueueError) {
         if let failure = self.failure { throw QueueError(failure) }

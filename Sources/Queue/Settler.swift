@@ -61,9 +61,24 @@ struct Settler: Sendable {
                     arguments: triples))
         }
         if !calls.isEmpty {
-            for reply in try await self.redis.queueEvaluate(calls) { try reply.orThrow() }
+            let replies = try await self.redis.queueEvaluate(calls)
+            // Redis is full: what should have been scheduled rests in the ledger alone, so that it leaves the stream and
+            // makes room. Recovery brings it back within about a minute of being due.
+            let isRefused = zip(calls, replies).contains { $0.0.script == Scripts.snooze && $0.1.isOutOfMemory }
+            if isRefused { try await self.acknowledge(snoozed) }
+            for (call, reply) in zip(calls, replies) where !(call.script == Scripts.snooze && reply.isOutOfMemory) {
+                try reply.orThrow()
+            }
         }
         return group.map { _ in () }
+    }
+
+    private func acknowledge(_ snoozed: [SnoozeKey: [String]]) async throws(QueueError) {
+        let calls = snoozed.map { key, triples in
+            let entries = stride(from: 0, to: triples.count, by: 3).map { triples[$0] }
+            return RedisScriptCall(Scripts.acknowledge, keys: [key.stream], arguments: entries)
+        }
+        for reply in try await self.redis.queueEvaluate(calls) { try reply.orThrow() }
     }
 
     private struct SnoozeKey: Hashable {

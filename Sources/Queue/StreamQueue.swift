@@ -131,9 +131,11 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
                 RedisCommand("ZRANGE", Keys.schedule(shard), 0, 0, "WITHSCORES"),
             ]
         }
+        let fullness = try await self.fullness()
         let replies = try await self.redis.queuePipeline([RedisCommand("TIME")] + perShard.flatMap { $0 })
         let seconds = replies.first?.array?.first?.text.flatMap { Int64($0) } ?? 0
         var depth = QueueDepth()
+        depth.fullness = fullness
         for shard in shards {
             let mine = Array(replies.dropFirst(1 + shard * 7).prefix(7))
             guard mine.count == 7 else { break }

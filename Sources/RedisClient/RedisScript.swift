@@ -23,7 +23,7 @@ package struct RedisScript: Sendable, Equatable {
 
 /// One run of a script.
 package struct RedisScriptCall: Sendable {
-    fileprivate let script: RedisScript
+    package let script: RedisScript
     fileprivate let byDigest: RedisCommand
     private let headByteCount: Int
 

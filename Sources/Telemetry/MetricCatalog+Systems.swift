@@ -33,6 +33,14 @@ extension GaugeMetric {
         alertOn: "Nothing by itself: work that is late shows in queue wait and schedule tardiness.",
         doNotAlertOn: "Large numbers ahead of a send time: deliveries wait for the users' best hour.")
 
+    /// How near Redis is to refusing what producers append.
+    package static let redisFullness = GaugeMetric(
+        "martlet_redis_memory_ratio", unit: .none,
+        help: "Memory that Redis uses over its maxmemory; 0 where it has no limit.",
+        alertOn:
+            "More than 0.8 for five minutes: beyond 0.85 recovery and `martlet enqueue` wait, at 1 XADD is refused.",
+        doNotAlertOn: "0: Redis has no limit of its own, the machine's counts.")
+
     /// What waits for a person.
     package static let deadLetters = GaugeMetric(
         "martlet_dead_letters", unit: .deliveries,

@@ -11,13 +11,14 @@ package enum MetricCatalog {
     package static let counters: [CounterMetric] = [
         .decisionsAccepted, .decisionsDuplicate, .decisionsRejected, .decisionsForwarded, .zonesGuessed,
         .deliveriesSettled,
-        .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .httpRequests, .metricsOverflow, .processCPU,
+        .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .httpRequests,
+        .metricsOverflow, .processCPU,
     ]
 
     /// Every gauge and info metric.
     package static let gauges: [GaugeMetric] = [
         .inFlight, .ledgerImbalance, .ledgerAccepted, .ledgerTerminal, .ledgerUnsettled, .ledgerOverdue, .deadLetters,
-        .queueLag, .queueReady, .scheduleEntries, .scheduleOverdue,
+        .queueLag, .queueReady, .scheduleEntries, .scheduleOverdue, .redisFullness,
         .dependencyUp, .buildInfo, .processMemory, .processOpenFiles, .processMaxFiles, .processStart, .processThreads,
     ]
 
@@ -177,6 +178,14 @@ extension CounterMetric {
         labels: [.channel, .messageClass],
         alertOn: "Any increase: each one is a message that was perhaps sent twice, or perhaps never.",
         doNotAlertOn: "The total: it never goes back. What counts is growth.")
+
+    /// Attempts that are made again although the one before them may have arrived.
+    package static let attemptsRepeated = CounterMetric(
+        "martlet_attempts_repeated_total", unit: .attempts,
+        help: "Transactional attempts made again after one of which nobody knows whether it arrived.",
+        labels: [.channel],
+        alertOn: "Nothing: martlet_attempts_unknown_total tells of the cause.",
+        doNotAlertOn: "A few after a crash or an outage: they are allowed, and bounded by retry.attempts.")
 }
 
 extension HistogramMetric {

@@ -117,6 +117,29 @@ import ThreadBridge
         // 86,400 seconds in the template, but the decision ends in 60.
         #expect(body["android"]?.object?["ttl"] == "60s")
         #expect(body["apns"]?.object?["headers"]?.object?["apns-expiration"] == "1795288860")
+        #expect(body["apns"]?.object?["headers"]?.object?["apns-collapse-id"] == "cart-rescue")
+    }
+
+    @Test func `a repeat takes the place of the first on the device`() async throws {
+        let http = self.google { _ in .success(Self.accepted) }
+        func names(_ step: Int) async throws -> [JSONValue?] {
+            var request = CompositionRequest.example(channel: .push, template: "welcome")
+            request.stepIndex = step
+            _ = await (try self.provider(http).compose(request)).send()
+            let sent = try #require(http.requests.last)
+            let body = try #require(try JSONValue.parse(sent.body).object?["message"]?.object)
+            return [
+                body["android"]?.object?["notification"]?.object?["tag"],
+                body["apns"]?.object?["headers"]?.object?["apns-collapse-id"],
+                body["webpush"]?.object?["headers"]?.object?["Topic"],
+            ]
+        }
+        let first = try await names(0)
+        guard case .string(let name)? = first[0] else { throw CancellationError() }
+        #expect(name.utf8.count == 32)
+        #expect(first == Array(repeating: .string(name), count: 3))
+        #expect(try await names(0) == first)
+        #expect(try await names(1) != first)
     }
 
     @Test func `a user without an FCM device is refused with a sentence`() throws {

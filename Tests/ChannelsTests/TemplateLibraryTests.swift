@@ -115,11 +115,12 @@ import Testing
         let content = try TemplateLibrary(folder: self.folder.path).push("t", locale: nil)
             .render(TemplateVariables(decision(["x": .string(evil)])), limit: 1000)
         #expect(content.title == evil)
-        let body = try FCMMessage.encode(content, token: "t", lifetime: nil, now: Timestamp(milliseconds: 0))
+        let body = try FCMMessage.encode(
+            content, token: "t", key: "k/0", lifetime: nil, now: Timestamp(milliseconds: 0))
         let message = try JSONValue.parse(body).object?["message"]?.object
         #expect(message?["notification"] == ["title": .string(evil)])
         #expect(message?["data"] == ["k": .string(evil), "n": "3"])
-        #expect(message?["android"] == ["tag": .string(evil)])
+        #expect(message?["android"]?.object?["tag"] == .string(evil))
     }
 
     @Test(arguments: [

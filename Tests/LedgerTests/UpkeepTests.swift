@@ -68,6 +68,20 @@ extension LedgerTests {
             }
         }
 
+        @Test func afterTheQueueWasEmptiedAllThatIsNearIsFoundAtOnce() async throws {
+            try await withLedger { test in
+                _ = try await test.ledger.accept(arrival("due"))
+                _ = try await test.ledger.accept(arrival("near", due: now(300)))
+                _ = try await test.ledger.accept(arrival("far", due: now(7200)))
+                _ = try await test.accepted("held")
+                #expect(try await test.ledger.lookAround(limit: 10).isEmpty)
+                try await test.ledger.lookAtAllThatIsNear()
+                #expect(try await test.ledger.lookAround(limit: 10).map(\.id).sorted() == ["due", "near"])
+                try await test.ledger.lookAtAllThatIsNear()
+                #expect(try await test.ledger.lookAround(limit: 10).map(\.id).sorted() == ["due", "near"])
+            }
+        }
+
         @Test func extendingKeepsOnlyTheLeasesThatAreStillHeld() async throws {
             try await withLedger { test in
                 let lost = try await test.accepted("lost")

@@ -458,7 +458,6 @@ struct LostAnswerTests {
 
     @Test(arguments: [
         (MessageClass.marketing, ChannelKind.email), (.marketing, .sms), (.marketing, .push), (.transactional, .sms),
-        (.transactional, .push),
     ])
     func endsAsUnknownWhereRepeatingCouldSendTwice(_ messageClass: MessageClass, _ channel: ChannelKind) async throws {
         let provider = ScriptedProvider(channel, clock: self.clock, script: [.lost])
@@ -471,14 +470,15 @@ struct LostAnswerTests {
         #expect(provider.sent.count == 1)
     }
 
-    @Test func isRepeatedForATransactionalEmailUnderTheSameKey() async throws {
-        let email = ScriptedProvider(.email, clock: self.clock, script: [.lost])
-        let fleet = TestFleet([email], clock: self.clock)
-        fleet.append(decision(class: .transactional))
+    @Test(arguments: [ChannelKind.email, .push])
+    func isRepeatedUnderTheSameKeyWhereTheReceiverCanTell(_ channel: ChannelKind) async throws {
+        let provider = ScriptedProvider(channel, clock: self.clock, script: [.lost])
+        let fleet = TestFleet([provider], clock: self.clock)
+        fleet.append(decision(class: .transactional, plan: [Step(channel: channel, template: "a")]))
 
         try await fleet.runToTheEnd()
 
         #expect(fleet.end(of: "d-1") == "sent accepted")
-        #expect(email.keys == ["d-1/0", "d-1/0"])
+        #expect(provider.keys == ["d-1/0", "d-1/0"])
     }
 }

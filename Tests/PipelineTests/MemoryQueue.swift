@@ -82,6 +82,8 @@ final class MemoryQueue: DecisionQueue {
 
     // MARK: The port
 
+    func standing() async throws(QueueError) -> QueueStanding { QueueStanding() }
+
     func lease(upTo count: Int) async throws(QueueError) -> [Lease] {
         let taken = self.take(count)
         guard taken.isEmpty, self.waits else { return taken }

@@ -133,6 +133,7 @@ private func alertCases(_ rules: String) -> String {
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="accepted"}', values: '0+10x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="deferred"}', values: '0+10x60'}
           - {series: 'martlet_schedule_overdue_seconds{instance="a"}', values: '0+60x60'}
+          - {series: 'martlet_redis_memory_ratio{instance="a"}', values: '0.9x60'}
           - {series: 'martlet_schedule_tardiness_seconds_bucket{le="10.0"}', values: '0x60'}
           - {series: 'martlet_schedule_tardiness_seconds_bucket{le="30.0"}', values: '0+10x60'}
           - {series: 'martlet_schedule_tardiness_seconds_bucket{le="+Inf"}', values: '0+10x60'}
@@ -147,6 +148,7 @@ private func alertCases(_ rules: String) -> String {
               - {labels: '{alertname="MartletLedgerImbalance"}', value: 1}
               - {labels: '{alertname="MartletProviderDefers"}', value: 1}
               - {labels: '{alertname="MartletQueueLagGrows"}', value: 1}
+              - {labels: '{alertname="MartletRedisFull"}', value: 1}
               - {labels: '{alertname="MartletScheduleOverdue"}', value: 1}
               - {labels: '{alertname="MartletScheduleTardy"}', value: 1}
       - interval: 1m

@@ -1,7 +1,9 @@
 /// One message as FCM HTTP v1 takes it
 /// (firebase.google.com/docs/reference/fcm/rest/v1/projects.messages).
 
+import Crypto
 import DeliveryModel
+import Foundation
 
 enum FCMMessage {
     /// FCM refuses a larger payload.
@@ -9,12 +11,12 @@ enum FCMMessage {
 
     /// The body of the request; refuses with `messageTooLarge`.
     ///
-    /// `lifetime` is how long FCM may keep the message for a device that is away, nil for its own four weeks; `now`
+    /// `key` names the message over all attempts: on the device a repeat takes the place of the first. `lifetime` is how long FCM may keep the message for a device that is away, nil for its own four weeks; `now`
     /// is for APNs, which wants a moment instead of a length.
     static func encode(
-        _ content: PushContent, token: String, lifetime: Milliseconds?, now: Timestamp
+        _ content: PushContent, token: String, key: String, lifetime: Milliseconds?, now: Timestamp
     ) throws(CompositionRefusal) -> [UInt8] {
-        var message = self.message(content, lifetime: lifetime, now: now)
+        var message = self.message(content, name: self.name(key), lifetime: lifetime, now: now)
         let size = JSONValue.object(message).encoded().count
         guard size <= self.payloadBytesMax else {
             throw CompositionRefusal(
@@ -25,7 +27,16 @@ enum FCMMessage {
         return JSONValue.object(JSONObject([.init(name: "message", value: .object(message))])).encoded()
     }
 
-    private static func message(_ content: PushContent, lifetime: Milliseconds?, now: Timestamp) -> JSONObject {
+    /// What APNs, a browser and Android's drawer all take as the name of a notification: 32 characters.
+    private static func name(_ key: String) -> String {
+        SHA256.hash(data: Data(key.utf8)).prefix(16).map { byte in
+            String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+        }.joined()
+    }
+
+    private static func message(
+        _ content: PushContent, name: String, lifetime: Milliseconds?, now: Timestamp
+    ) -> JSONObject {
         var notification = JSONObject()
         notification["title"] = content.title.map(JSONValue.string)
         notification["body"] = content.body.map(JSONValue.string)
@@ -44,6 +55,11 @@ enum FCMMessage {
         if let key = content.collapseKey {
             android["collapse_key"] = .string(key)
             apnsHeaders["apns-collapse-id"] = .string(key)
+        } else {
+            // Not Android's collapse key: FCM keeps four of them for a device that is away, and drops what else waits.
+            if !notification.isEmpty { android["notification"] = ["tag": .string(name)] }
+            apnsHeaders["apns-collapse-id"] = .string(name)
+            webHeaders["Topic"] = .string(name)
         }
         if let seconds = self.lifetimeSeconds(content, lifetime) {
             android["ttl"] = .string("\(seconds)s")

@@ -28,7 +28,8 @@ package struct FCMProvider: Provider {
         let template = try self.templates.push(request.step.template, locale: user.locale)
         let content = try template.render(TemplateVariables(request.decision), limit: Self.renderedBytesMax)
         let lifetime = request.decision.expiresAt?.since(request.now)
-        let body = try FCMMessage.encode(content, token: target, lifetime: lifetime, now: request.now)
+        let body = try FCMMessage.encode(
+            content, token: target, key: request.idempotencyKey, lifetime: lifetime, now: request.now)
         let http = HTTPRequest(
             method: "POST", url: self.url, headers: [HTTPHeader("Content-Type", "application/json")], body: body,
             timeoutMilliseconds: self.timeoutMilliseconds,

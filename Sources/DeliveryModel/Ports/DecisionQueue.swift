@@ -24,8 +24,27 @@ package protocol DecisionQueue: Sendable {
     /// Says what became of an entry; it leaves the stream in the same step. Repeating is safe.
     func settle(_ lease: Lease, _ settlement: Settlement) async throws(QueueError)
 
+    /// What recovery must know of the queue before it puts more into it.
+    func standing() async throws(QueueError) -> QueueStanding
+
     /// Puts accepted deliveries where they will be found when they are due. Repeating is safe.
     func schedule(_ work: [ScheduledWork]) async throws(QueueError)
+}
+
+/// What the queue is like at the moment.
+package struct QueueStanding: Sendable, Equatable {
+    /// True once in its life: nothing of what was near is in it, because it is new, or was emptied.
+    package var isNew: Bool
+    /// How much of its memory is used, 0…1; 0 where it has no limit.
+    package var fullness: Double
+
+    package init(isNew: Bool = false, fullness: Double = 0) {
+        self.isNew = isNew
+        self.fullness = fullness
+    }
+
+    /// Beyond this the rest is for what producers append and for what lets work leave.
+    package static let fullnessMax = 0.85
 }
 
 /// A worker's temporary hold on one stream entry.

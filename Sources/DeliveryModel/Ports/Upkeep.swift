@@ -8,6 +8,9 @@ package protocol UpkeepLedger: Sendable {
     /// Deliveries that nobody moved in time, or that come near: to be scheduled (again).
     func lookAround(limit: Int) async throws(LedgerError) -> [ScheduledWork]
 
+    /// Lets ``lookAround(limit:)`` find everything that is near, since the queue has lost it.
+    func lookAtAllThatIsNear() async throws(LedgerError)
+
     /// The accounting, in one snapshot.
     func balance() async throws(LedgerError) -> Balance
 }
@@ -56,6 +59,8 @@ package struct QueueDepth: Sendable, Equatable {
     package var streams: [Stream]
     /// Ids in the schedule, over all shards.
     package var scheduled: Int
+    /// How much of its memory Redis uses, 0…1; 0 where it has no limit.
+    package var fullness = 0.0
     /// For how long the earliest id of all schedules has been due; 0 when none is.
     package var scheduleOverdue: Milliseconds
 

@@ -60,7 +60,9 @@ struct Enqueue: AsyncParsableCommand {
         }
         let size = (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
         var progress = Progress(total: isStandardInput ? 0 : size, start: reader.offset)
+        var lastLook: ContinuousClock.Instant?
         while let lines = try reader.next(self.batch) {
+            try await Self.awaitRoom(client, &lastLook)
             try await Self.patiently { try await client.enqueueUnchecked(lines) }
             if let progressFile {
                 try "\(reader.offset)\n".write(toFile: progressFile, atomically: true, encoding: .utf8)
@@ -75,6 +77,18 @@ struct Enqueue: AsyncParsableCommand {
     private static func offset(in file: String) -> UInt64? {
         guard let text = try? String(contentsOfFile: file, encoding: .utf8) else { return nil }
         return UInt64(text.trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+
+    /// Leaves Redis the room that workers need to bring work out of it. Looks about once a second.
+    private static func awaitRoom(_ client: MartletClient, _ lastLook: inout ContinuousClock.Instant?) async throws {
+        if let lastLook, ContinuousClock.now - lastLook < .seconds(1) { return }
+        lastLook = .now
+        var hasSaid = false
+        while let fullness = try? await client.fullness(), fullness >= QueueStanding.fullnessMax {
+            if !hasSaid { note("\nRedis is \(Int(fullness * 100)) % full: waiting until the fleet has made room") }
+            hasSaid = true
+            try await Task.sleep(for: .seconds(1))
+        }
     }
 
     /// Waits for a Redis that is away; sending again is safe.
