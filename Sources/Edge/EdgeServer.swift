@@ -51,7 +51,8 @@ package struct EdgeServer: Service {
     private let application: any ApplicationProtocol
 
     package init(
-        settings: EdgeSettings, intake: any DecisionIntake, ledger: any LedgerReader & EventLedger,
+        settings: EdgeSettings, intake: any DecisionIntake,
+        ledger: any LedgerReader & EventLedger & ProfileLedger & AdmissionLedger,
         rejects: any RejectsReader, metrics: MetricsRegistry, logger: Logger
     ) throws {
         guard settings.apiToken != nil || EdgeSettings.isLoopback(settings.host) else {
@@ -63,6 +64,7 @@ package struct EdgeServer: Service {
         let routes = router.group("v1").add(middleware: TokenCheck(token: settings.apiToken))
         DecisionRoutes(intake: intake, ledger: ledger, rejects: rejects, logger: logger).add(to: routes)
         ConversionRoutes(events: ledger, logger: logger).add(to: routes)
+        UserRoutes(ledger: ledger, logger: logger).add(to: routes)
         self.application = try Self.application(
             router, host: settings.host, port: settings.port, name: "edge", settings: settings, logger: logger)
     }

@@ -38,6 +38,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
     private let claims: GroupCommit<ClaimRequest, ClaimAnswer, LedgerError>
     private let opens: GroupCommit<AttemptOpening, OpeningAnswer, LedgerError>
     private let closes: GroupCommit<Closing, Bool, LedgerError>
+    let profileReads: GroupCommit<String, User?, LedgerError>
     private let notes: GroupCommit<RecipientEvent, NoteAnswer, LedgerError>
 
     /// - Parameters:
@@ -73,6 +74,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
         self.claims = commits("claim", 1, statements.claim)
         self.opens = commits("open", 0, statements.open)
         self.closes = commits("close", 1, statements.close)
+        self.profileReads = commits("profiles", 0, Self.profiles)
         self.notes = commits("note", 0, statements.note)
     }
 

@@ -142,7 +142,11 @@ package final class DeliveryPipeline: Sendable {
         case .delivery(let id):
             return try await self.resume(id, lease)
         case .decision(let body):
-            switch self.intake.examine(body, from: lease, leaseName: self.newLeaseName()) {
+            let name = self.newLeaseName()
+            let examined = try await self.patiently { () throws(LedgerError) in
+                try await self.intake.examine(body, from: lease, leaseName: name)
+            }
+            switch examined {
             case .rejected(let rejections, let id):
                 throw Settled(.reject(rejections, original: body, id: id))
             case .elsewhere(let shard):
@@ -199,7 +203,10 @@ package final class DeliveryPipeline: Sendable {
             guard let decision = try? Decision.decode(body) else {
                 try await self.end(delivery, nil, .settle(.failed, reason: "decision.unreadable"))
             }
-            return self.work(decision, delivery, lease, dueSince: delivery.dueAt)
+            let complete = try await self.patiently { () throws(LedgerError) in
+                try await self.intake.profiles.complete(decision)
+            }
+            return self.work(complete, delivery, lease, dueSince: delivery.dueAt)
         case .notNow(let until):
             throw Settled(.snooze(id: id, shard: lease.shard, until: until, flow: lease.flow))
         case .finished:

@@ -9,18 +9,20 @@ package final class Intake: DecisionIntake {
     /// Into how many shards users are divided.
     package let shards: Int
     let dueTime: DueTime
+    let profiles: Profiles
     let meters: FleetMeters
     let logger: Logger
 
     package init(
         ledger: any DeliveryLedger, queue: any DecisionQueue, clock: any WallClock, shards: Int,
-        dueTime: DueTime = DueTime(), meters: FleetMeters, logger: Logger
+        dueTime: DueTime = DueTime(), profiles: Profiles = Profiles(), meters: FleetMeters, logger: Logger
     ) {
         self.ledger = ledger
         self.queue = queue
         self.clock = clock
         self.shards = shards
         self.dueTime = dueTime
+        self.profiles = profiles
         self.meters = meters
         self.logger = logger
     }
@@ -42,8 +44,8 @@ package final class Intake: DecisionIntake {
     }
 
     /// Looks at a stream entry; nothing is accepted yet.
-    func examine(_ body: [UInt8], from lease: Lease, leaseName: String) -> Examined {
-        let decision: Decision
+    func examine(_ body: [UInt8], from lease: Lease, leaseName: String) async throws(LedgerError) -> Examined {
+        var decision: Decision
         do throws(DecisionRejections) {
             decision = try Decision.decode(body)
         } catch {
@@ -55,6 +57,7 @@ package final class Intake: DecisionIntake {
             self.meters.forwarded()
             return .elsewhere(shard: shard)
         }
+        decision = try await self.profiles.complete(decision)
         let due = self.due(decision)
         let isDue = due <= self.clock.now()
         return .arrival(
@@ -120,13 +123,14 @@ package final class Intake: DecisionIntake {
     private func post(
         _ text: [UInt8], number: Int, source: String
     ) async throws(LedgerError) -> (answer: PostAnswer, work: ScheduledWork?) {
-        let decision: Decision
+        var decision: Decision
         do throws(DecisionRejections) {
             decision = try Decision.decode(text)
         } catch {
             self.meters.rejected(error.all, source: "http")
             return (.rejected(error.all, id: error.id), nil)
         }
+        decision = try await self.profiles.complete(decision)
         let shard = Shard.of(userID: decision.user.id, count: self.shards)
         let due = self.due(decision)
         let arrival = Arrival(

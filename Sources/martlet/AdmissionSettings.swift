@@ -14,6 +14,9 @@ struct AdmissionSettings: Sendable {
 
     init() {}
 
+    /// Whether anything here goes by a person's clocks.
+    var needsZones: Bool { !self.quietHours.isEmpty || self.rules.caps.contains { $0.period == .day } }
+
     init(_ root: YAMLSection, zones: TimeZoneCatalog) {
         let admission = root.section("admission")
         // Without a channel it holds for all; a channel's own goes before it.

@@ -87,7 +87,8 @@ struct Fleet {
         let clock = SystemClock()
         let intake = Intake(
             ledger: connections.ledger, queue: connections.queue, clock: clock, shards: self.settings.shards,
-            dueTime: DueTime(zones: self.settings.personalZone), meters: meters,
+            dueTime: DueTime(zones: self.settings.personalZone),
+            profiles: Profiles(connections.ledger, needsZones: self.settings.admission.needsZones), meters: meters,
             logger: self.logger)
         if Settings.zones.zone(named: "Etc/UTC") == nil {
             self.logger.warning(

@@ -103,3 +103,38 @@ extension FleetTests.Admission {
         ] { #expect((judged.out + judged.err).contains(place), "\(place): \(judged.out)\(judged.err)") }
     }
 }
+
+extension FleetTests.Admission {
+    @Test func profilesAndConsentComeOverHTTP() async throws {
+        let world = try await Stage.shared.world()
+        let edge = try await world.start("edge")
+        let worker = try await world.start("worker")
+        let users = edge.edge.replacingOccurrences(of: "/decisions", with: "/users")
+        func put(_ path: String, _ body: String) async throws -> String {
+            let output = try await Program.run([
+                "curl", "-s", "-o", "-", "-w", "%{http_code}", "-X", "PUT", "--data", body, users + path,
+            ])
+            return output.out
+        }
+        #expect(try await put("/ada", #"{"email":"not an address"}"#).contains(#""pointer":"/email""#))
+        #expect(try await put("/ada", #"{"email":"ada@example.com","timezone":"Europe/Warsaw"}"#).hasSuffix("200"))
+        let stored = try await Program.run(["curl", "-s", users + "/ada"])
+        #expect(stored.out.contains("Europe/Warsaw"))
+
+        // A decision that gives no address.
+        let text =
+            #"{"schema":"martlet.decision/1","id":"p-1","user":{"id":"ada"},"campaign":"tests","class":"marketing","#
+        let plan = #""plan":[{"channel":"email","template":"welcome"}],"data":{"first_name":"Ada"}}"#
+        #expect(try await world.martlet("enqueue", input: Array((text + plan).utf8)).code == 0)
+        try await world.settles(1)
+        #expect(try await world.state(of: "p-1") == "sent")
+
+        #expect(try await put("/ada/consent", #"{"granted":"no"}"#).hasSuffix("400"))
+        #expect(try await put("/ada/consent", #"{"granted":false,"channel":"email"}"#).hasSuffix("204"))
+        let second = text.replacingOccurrences(of: "p-1", with: "p-2") + plan
+        #expect(try await world.martlet("enqueue", input: Array(second.utf8)).code == 0)
+        try await world.settles(2)
+        #expect(try await world.state(of: "p-2") == "suppressed")
+        for member in [edge, worker] { #expect(try await member.program.terminate() == 0) }
+    }
+}

@@ -7,6 +7,7 @@ final class ScriptedProvider: Provider {
         var key: String
         var at: Timestamp
         var outcome: Outcome
+        var email: String?
     }
 
     private struct State {
@@ -79,7 +80,9 @@ final class ScriptedProvider: Provider {
         let outcome = self.state.withLock { state in
             state.inFlight -= 1
             let outcome = state.script.isEmpty ? Outcome(.accepted, reason: "ok") : state.script.removeFirst()
-            state.sent.append(Sent(key: request.idempotencyKey, at: now, outcome: outcome))
+            state.sent.append(
+                Sent(
+                    key: request.idempotencyKey, at: now, outcome: outcome, email: request.decision.user.email))
             return outcome
         }
         _ = Crash.isDead()

@@ -30,7 +30,7 @@ extension Decision {
 }
 
 extension User {
-    fileprivate func write(to writer: inout JSONWriter) {
+    func write(to writer: inout JSONWriter) {
         writer.member("id", self.id)
         writer.member("timezone", self.timezone)
         writer.member("locale", self.locale)
