@@ -34,7 +34,7 @@ RULES = {
     "lost": "accepted, and not settled",
     "vanished": "was in the ledger once, and is not any more",
     "unanswered": "appended, and neither accepted nor rejected",
-    "twice": "marketing, or a message over SMS or push, came more than once",
+    "twice": "marketing, or a text message, came more than once",
     "not received": "accepted by the provider, says the ledger, and the provider has nothing",
     "not told": "received, and the ledger has no attempt that can have sent it",
     "over the bound": "received more often than accepted and unknown attempts allow",
@@ -87,13 +87,13 @@ def judge(wish, channel, receipts, attempts, fault, result):
         wrong["not told"].append(wish.id)
     elif count > possible:
         wrong["over the bound"].append(wish.id)
-    if wish.is_marketing or channel != "email":
+    if wish.is_marketing or channel == "sms":
         if count > 1:
             wrong["twice"].append(wish.id)
     else:
         result.repeats += max(0, count - 1)
         result.repeats_possible += max(0, possible - 1)
-        if len({receipt.message_id for receipt in receipts}) > 1:
+        if channel == "email" and len({receipt.message_id for receipt in receipts}) > 1:
             wrong["message-id"].append(wish.id)
     for receipt in receipts:
         after = receipt.at - wish.expires_at if wish.expires_at else 0
