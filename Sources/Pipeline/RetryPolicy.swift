@@ -9,6 +9,9 @@ package struct RetryPolicy: Sendable, Equatable {
     /// The most attempts at one step.
     package var attemptsMax: Int
 
+    /// No setting makes a backoff longer: 366 days.
+    private static let longestEver: Int64 = 366 * 86_400_000
+
     package init(base: Milliseconds = .seconds(30), longest: Milliseconds = .seconds(3600), attemptsMax: Int = 5) {
         self.base = base
         self.longest = longest
@@ -63,11 +66,14 @@ package struct RetryPolicy: Sendable, Equatable {
 
     /// At least what the provider asked for; otherwise full jitter under a doubling ceiling.
     package func backoff(attempt: Int, askedFor: Milliseconds?, jitter: Double) -> Milliseconds {
-        let doublings = min(max(attempt - 1, 0), 20)
-        let ceiling = min(self.longest.count, self.base.count << doublings)
-        let drawn = Int64(Double(max(ceiling, 1)) * min(max(jitter, 0), 1))
+        let longest = min(max(self.longest.count, 1), Self.longestEver)
+        let base = min(max(self.base.count, 1), longest)
+        // Neither number has more than 35 bits.
+        let ceiling = min(longest, base << min(max(attempt, 1) - 1, 20))
+        // What is not a number compares with nothing.
+        let share = jitter > 0 ? min(jitter, 1) : 0
         let asked = min(max(askedFor?.count ?? 0, 0), 24 * 3_600_000)
-        return Milliseconds(asked + drawn)
+        return Milliseconds(asked + Int64(Double(ceiling) * share))
     }
 
     private func afterSending(_ decision: Decision, plan: [Step], at step: Int, now: Timestamp) -> NextMove {

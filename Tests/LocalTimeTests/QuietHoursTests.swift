@@ -46,6 +46,31 @@ import Testing
         #expect(try self.end(60, 180, at: "2026-10-24T23:30:00Z") == at("2026-10-25T02:00:00Z"))
     }
 
+    /// For every zone there is, over two years and around the changes of its clocks.
+    @Test func theirEndIsNotQuietAndTheMinuteBeforeItIs() throws {
+        var differences = Differences()
+        let start = try at("2026-01-01T00:00:00Z").milliseconds / 1000
+        for (index, zone) in InstalledZones.distinct.enumerated() {
+            var generator = SeededGenerator(seed: UInt64(index))
+            let moments =
+                (0..<600).map { _ in start + Int64.random(in: 0..<(731 * 86_400), using: &generator) }
+                + zone.changes(in: 2026...2027).flatMap { change in
+                    stride(from: -7200, to: 7200, by: 600).map { change + $0 }
+                }
+            for moment in moments {
+                let bounds = (0..<2).map { _ in Int.random(in: 0..<1440, using: &generator) }
+                guard let hours = QuietHours(startMinute: bounds[0], endMinute: bounds[1]) else { continue }
+                let now = Timestamp(milliseconds: moment * 1000 + Int64.random(in: 0..<1000, using: &generator))
+                guard let end = hours.end(at: now, in: zone) else { continue }
+                let isRight =
+                    end > now && hours.end(at: end, in: zone) == nil
+                    // Quiet may have begun less than a minute ago.
+                    && hours.end(at: max(now, end.adding(milliseconds: -60_000)), in: zone) == end
+                if !isRight { differences.record("\(zone.name) \(bounds) at \(now.text): \(end.text)") }
+            }
+        }
+    }
+
     @Test func minutesBeyondADayAreRefused() {
         #expect(QuietHours(startMinute: -1, endMinute: 0) == nil)
         #expect(QuietHours(startMinute: 0, endMinute: 1440) == nil)

@@ -19,6 +19,8 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
         var pausedBy: String?
         var waitsFor: Goal?
         var events: [String: Goal] = [:]
+        /// Its dead letter was dropped.
+        var isDiscarded = false
 
         var end: (state: TerminalState, reason: String)? {
             switch self.settlements.first?.next {
@@ -29,7 +31,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
         }
     }
 
-    enum Operation: Sendable, Hashable, CaseIterable {
+    enum Operation: String, Sendable, CaseIterable {
         case accept, claim, open, close
     }
 
@@ -41,22 +43,43 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
         case answerLost
     }
 
-    private struct State {
+    struct State {
         var records: [String: Record] = [:]
         var calls = 0
         var faults: [Operation: [Fault?]] = [:]
         var suppressed: [[UInt8]: String] = [:]
         var paused: Set<String> = []
+        /// Why persons get no marketing.
+        var declined: [String: String] = [:]
         var reach: [String: [(at: Timestamp, opening: AttemptOpening)]] = [:]
         /// The newest decision of each `supersedes` key.
         var newest: [String: (rank: Int64, id: String)] = [:]
         var onOpen: (@Sendable (MemoryLedger, AttemptOpening) -> Void)?
+        var transitions: [Transition: Int] = [:]
+
+        /// Makes a change, and notes from where to where it took the delivery.
+        mutating func change<Answer>(
+            _ id: String, by statement: String, reason: String? = nil, _ body: (inout State) -> Answer
+        ) -> Answer {
+            let before = self.records[id]
+            let answer = body(&self)
+            guard let after = self.records[id] else { return answer }
+            let hasMoved =
+                before?.phase != after.phase || before?.delivery.epoch != after.delivery.epoch
+                || before?.delivery.dueAt != after.delivery.dueAt
+            if hasMoved {
+                let transition = Transition(
+                    from: before?.phase ?? "appended", to: after.phase, by: statement, reason: reason)
+                self.transitions[transition, default: 0] += 1
+            }
+            return answer
+        }
     }
 
     static let lease = Milliseconds.seconds(30)
 
     private let state = Protected(State())
-    private let clock: VirtualClock
+    let clock: VirtualClock
     private let rules: AdmissionRules
 
     init(clock: VirtualClock, rules: AdmissionRules = AdmissionRules()) {
@@ -86,6 +109,14 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
         self.state.withLock { $0.suppressed[addressKey] = reason }
     }
 
+    /// `person` gets no marketing.
+    func decline(_ person: String, reason: String) {
+        self.state.withLock { $0.declined[person] = reason }
+    }
+
+    /// How often deliveries went from one state to another.
+    var transitions: [Transition: Int] { self.state.withLock { $0.transitions } }
+
     func pause(_ scope: String) {
         self.state.withLock { _ = $0.paused.insert(scope) }
     }
@@ -95,10 +126,12 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
         let now = self.clock.now()
         return self.state.withLock { state in
             state.paused.remove(scope)
-            let ids = state.records.filter { $0.value.pausedBy == scope }.keys.sorted()
+            let ids = state.records.filter { $0.value.pausedBy == scope && $0.value.settlements.isEmpty }.keys.sorted()
             for id in ids {
-                state.records[id]?.delivery.dueAt = now
-                state.records[id]?.pausedBy = nil
+                state.change(id, by: "resume") { state in
+                    state.records[id]?.delivery.dueAt = now
+                    state.records[id]?.pausedBy = nil
+                }
             }
             return ids
         }
@@ -108,7 +141,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
     @discardableResult
     func reach(_ goal: Goal, of id: String, key: String = "event") -> NoteAnswer {
         let now = self.clock.now()
-        return self.state.withLock { state in
+        return self.change(id, by: "note", reason: "goal.reached") { state in
             guard var record = state.records[id] else { return .missing }
             defer { state.records[id] = record }
             guard record.events[key] == nil else { return .known(decision: id) }
@@ -149,7 +182,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
 
     func accept(_ arrival: Arrival) async throws(LedgerError) -> Acceptance {
         if let opening = arrival.opening { self.state.withLock { $0.onOpen }?(self, opening) }
-        return try self.perform(.accept) { state, now in
+        return try self.perform(.accept, arrival.decision.id) { state, now in
             let id = arrival.decision.id
             if let known = state.records[id] {
                 guard known.source == arrival.source else {
@@ -187,7 +220,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
     }
 
     func claim(_ id: String, lease: String) async throws(LedgerError) -> ClaimAnswer {
-        try self.perform(.claim) { state, now in
+        try self.perform(.claim, id) { state, now in
             guard var record = state.records[id] else { return .missing }
             guard record.settlements.isEmpty else { return .finished }
             let isHeld = record.leaseUntil.map { $0 > now } ?? false
@@ -208,7 +241,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
 
     func open(_ opening: AttemptOpening) async throws(LedgerError) -> OpeningAnswer {
         self.state.withLock { $0.onOpen }?(self, opening)
-        return try self.perform(.open) { state, now in
+        return try self.perform(.open, opening.id) { state, now in
             guard var record = state.records[opening.id], record.settlements.isEmpty,
                 record.delivery.epoch == opening.epoch,
                 record.delivery.openAttempt == nil || record.delivery.openAttempt?.number == opening.number
@@ -228,7 +261,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
     }
 
     func close(_ closing: Closing) async throws(LedgerError) -> Bool {
-        try self.perform(.close) { state, now in
+        try self.perform(.close, closing.id, reason: Transition.reason(of: closing)) { state, now in
             guard var record = state.records[closing.id] else { return false }
             defer { state.records[closing.id] = record }
             if record.settlements.contains(where: { $0.epoch == closing.epoch }) { return true }
@@ -270,9 +303,17 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
         }
     }
 
+    /// A change that takes a step of its own, not one of the port's.
+    func change<Answer: Sendable>(
+        _ id: String, by statement: String, reason: String? = nil, _ body: (inout State) -> Answer
+    ) -> Answer {
+        self.state.withLock { $0.change(id, by: statement, reason: reason, body) }
+    }
+
     /// What keeps a message from being sent, in the order in which the ledger asks; where nothing does, it counts.
     private func ruling(_ opening: AttemptOpening, _ state: inout State, _ now: Timestamp) -> OpeningAnswer? {
         if let reason = state.suppressed[opening.addressKey] { return .suppressed(reason: "suppressed." + reason) }
+        if let reason = opening.recipient.flatMap({ state.declined[$0.person] }) { return .suppressed(reason: reason) }
         let scopes: [PauseScope] = [
             .all, .channel(opening.channel), .provider(opening.provider), .campaign(opening.campaign),
             .messageClass(opening.messageClass),
@@ -297,7 +338,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
     }
 
     private func perform<Answer: Sendable>(
-        _ operation: Operation, _ body: (inout State, Timestamp) -> Answer
+        _ operation: Operation, _ id: String, reason: String? = nil, _ body: (inout State, Timestamp) -> Answer
     ) throws(LedgerError) -> Answer {
         let now = self.clock.now()
         let away = LedgerError(.unavailable, "away")
@@ -310,7 +351,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
                 state.faults[operation] = faults
             }
             if case .away = fault { return (nil, fault) }
-            return (body(&state, now), fault)
+            return (state.change(id, by: operation.rawValue, reason: reason) { body(&$0, now) }, fault)
         }
         guard let answer, fault == nil, !Crash.isDead() else { throw away }
         return answer

@@ -27,6 +27,7 @@ final class MemoryQueue: DecisionQueue {
         var leased = 0
         var faults: [MemoryLedger.Fault?] = []
         var calls = 0
+        var transitions: [Transition: Int] = [:]
     }
 
     private let state = Protected(State())
@@ -50,6 +51,9 @@ final class MemoryQueue: DecisionQueue {
     func fail(_ faults: [MemoryLedger.Fault?]) { self.state.withLock { $0.faults = faults } }
     /// How many settlements were called for.
     var calls: Int { self.state.withLock { $0.calls } }
+
+    /// What became of decisions that the ledger never saw.
+    var transitions: [Transition: Int] { self.state.withLock { $0.transitions } }
 
     var rejects: [Reject] { self.state.withLock { $0.rejects } }
     var settled: [Settlement] { self.state.withLock { $0.settled } }
@@ -190,9 +194,13 @@ final class MemoryQueue: DecisionQueue {
             }
         case .reject(let rejections, let original, let id):
             if isPending {
+                let transition = Transition(from: "appended", to: "rejected", by: "settle", reason: "rejection")
+                state.transitions[transition, default: 0] += 1
                 state.rejects.append(Reject(rejections: rejections, original: original, id: id, source: lease.source))
             }
         case .forward(let shard, let body):
+            let transition = Transition(from: "appended", to: "appended", by: "settle", reason: nil)
+            state.transitions[transition, default: 0] += 1
             Self.append(.decision(body), shard: shard, origin: lease.source, at: now, to: &state)
         }
         state.entries.removeAll { $0.lease == lease }

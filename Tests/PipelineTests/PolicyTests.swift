@@ -32,6 +32,51 @@ struct RetryPolicyTests {
         #expect(policy.backoff(attempt: 3, askedFor: nil, jitter: 0) == Milliseconds(0))
     }
 
+    /// Twenty doublings, and no more: the ceiling is the base times a power of two, up to the longest.
+    @Test(arguments: 1...20)
+    func drawsUniformlyUnderTheCeilingOfEachAttempt(_ seed: Int) {
+        var draws = SeededGenerator(seed: UInt64(seed))
+        let base = Int64.random(in: 1000...60_000, using: &draws)
+        let longest = Int64.random(in: base...86_400_000, using: &draws)
+        let policy = RetryPolicy(base: Milliseconds(base), longest: Milliseconds(longest))
+        for attempt in 1...30 {
+            let ceiling = min(Double(base) * Double(1 << min(attempt - 1, 20)), Double(longest))
+            let waits = (0..<400).map { _ in
+                policy.backoff(
+                    attempt: attempt, askedFor: nil, jitter: Double.random(in: 0..<1, using: &draws)
+                ).count
+            }
+            #expect(waits.allSatisfy { $0 >= 0 && Double($0) <= ceiling }, "seed \(seed), attempt \(attempt)")
+            // A mean of 400 has a standard deviation of a 69th of the ceiling.
+            let mean = Double(waits.reduce(0, +)) / 400
+            #expect(abs(mean / ceiling - 0.5) < 6.0 / 69, "seed \(seed), attempt \(attempt)")
+        }
+    }
+
+    private static let extremes: [Int64] = [.min, -1, 0, 1, 30_000, 1 << 40, 1 << 62, .max]
+
+    @Test(arguments: Self.extremes)
+    func answersWhateverItIsAsked(_ base: Int64) {
+        let day: Int64 = 86_400_000
+        for longest in Self.extremes {
+            let policy = RetryPolicy(base: Milliseconds(base), longest: Milliseconds(longest))
+            for attempt in [Int.min, -1, 0, 1, 2, 21, 22, 64, 65, .max] {
+                for asked in Self.extremes.map({ Milliseconds($0) }) + [nil] {
+                    for jitter in [0, 0.5, 1, -1, 2, -.infinity, .infinity, .nan, .greatestFiniteMagnitude] {
+                        let wait = policy.backoff(attempt: attempt, askedFor: asked, jitter: jitter).count
+                        let least = min(max(asked?.count ?? 0, 0), day)
+                        let most = min(max(longest, 1), 366 * day)
+                        guard (least...(least + most)).contains(wait) else {
+                            Issue.record(
+                                "\(base) \(longest) \(attempt) \(String(describing: asked)) \(jitter): \(wait)")
+                            continue
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test func saysTheSameToTheSameQuestion() {
         let policy = RetryPolicy()
         let subject = decision()

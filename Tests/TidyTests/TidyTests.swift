@@ -77,6 +77,24 @@ import Testing
         for code in codes { #expect(contract.contains("`\(code)`"), "docs/contract.md does not explain \(code)") }
     }
 
+    /// Those of providers' answers apart, which are theirs.
+    @Test func everyReasonOfAnEndOrARestIsInTheStateMachine() throws {
+        let document = try String(contentsOfFile: "\(Self.root)/docs/state-machine.md", encoding: .utf8)
+        let composition = try Self.files("Sources", "Ports/Provider.swift").flatMap {
+            $0.text.matches(of: /case [A-Za-z]+ = "([a-z_.]+)"/).map { String($0.output.1) }
+        }
+        let literals = try ["Pipeline", "Ledger", "Edge", "martlet"].flatMap { folder in
+            try Self.files("Sources/\(folder)", ".swift").flatMap {
+                $0.text.matches(of: /reason: "([a-z_.]+)"/).map { String($0.output.1) }
+            }
+        }
+        #expect(composition.count > 5 && literals.count > 15)
+        for code in Set(composition + literals) {
+            let isThere = document.contains(code.hasSuffix(".") ? "`\(code)*`" : "`\(code)`")
+            #expect(isThere, "docs/state-machine.md does not explain \(code)")
+        }
+    }
+
     @Test func everyTargetHasItsTests() throws {
         let files = FileManager.default
         for target in try files.contentsOfDirectory(atPath: "\(Self.root)/Sources").sorted()
