@@ -111,6 +111,9 @@ package struct Recovery: Service {
     let every: Milliseconds
     let logger: Logger
 
+    /// The most deliveries in one commit: what it costs to write the log through is shared by all of them.
+    private static let batchMax = 5000
+
     package init(
         ledger: any UpkeepLedger, queue: any DecisionQueue, clock: any WallClock, every: Milliseconds, logger: Logger
     ) {
@@ -126,9 +129,9 @@ package struct Recovery: Service {
             do {
                 var found: [ScheduledWork]
                 repeat {
-                    found = try await self.ledger.lookAround(limit: 1000)
+                    found = try await self.ledger.lookAround(limit: Self.batchMax)
                     if !found.isEmpty { try await self.queue.schedule(found) }
-                } while found.count >= 1000 && !Task.isCancelled
+                } while found.count >= Self.batchMax && !Task.isCancelled
             } catch {
                 self.logger.debug("recovery could not look", metadata: ["detail": "\(error)"])
             }
