@@ -126,15 +126,27 @@ package struct Recovery: Service {
 
     package func run() async throws {
         await runBeats(every: self.every, on: self.clock) {
-            do {
-                var found: [ScheduledWork]
-                repeat {
-                    found = try await self.ledger.lookAround(limit: Self.batchMax)
-                    if !found.isEmpty { try await self.queue.schedule(found) }
-                } while found.count >= Self.batchMax && !Task.isCancelled
-            } catch {
-                self.logger.debug("recovery could not look", metadata: ["detail": "\(error)"])
+            guard await self.look(), !Task.isCancelled else { return }
+            // Many: while one puts what it found into Redis, the other one asks the ledger.
+            await withTaskGroup { group in
+                for _ in 0..<2 {
+                    group.addTask {
+                        while await self.look(), !Task.isCancelled {}
+                    }
+                }
             }
+        }
+    }
+
+    /// Returns whether there may be more.
+    private func look() async -> Bool {
+        do {
+            let found = try await self.ledger.lookAround(limit: Self.batchMax)
+            if !found.isEmpty { try await self.queue.schedule(found) }
+            return found.count >= Self.batchMax
+        } catch {
+            self.logger.debug("recovery could not look", metadata: ["detail": "\(error)"])
+            return false
         }
     }
 }

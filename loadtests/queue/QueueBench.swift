@@ -3,7 +3,8 @@
 ///     queue-bench serve FOLDER             a private Redis and PostgreSQL with durable settings, until standard input ends
 ///     queue-bench fill PREFIX COUNT        appends decisions to the streams
 ///     queue-bench work                     a worker, until SIGTERM
-///     queue-bench due COUNT ROUNDS         fills the schedule with what is due, and moves it
+///     queue-bench due COUNT ROUNDS HOW     fills the schedule with what is due, and moves it; HOW is `crowd` for a
+///                                          campaign that is due in a minute's time, `single` for entries of their own
 ///     queue-bench recover COUNT SECONDS    runs recovery until so many are scheduled, or for so long
 ///
 /// All but the first take MARTLET_REDIS_URL and MARTLET_DATABASE_URL, and print JSON. What is put together here is what
@@ -34,7 +35,8 @@ struct QueueBench {
         case ("serve", 2): try await self.serve(in: words[1])
         case ("fill", 3): try await Bench.with { try await $0.fill(words[1], count: numbers[0]) }
         case ("work", 1): try await Bench.with { try await $0.work() }
-        case ("due", 3): try await Bench.with { try await $0.moveDue(numbers[0], rounds: numbers[1]) }
+        case ("due", 4):
+            try await Bench.with { try await $0.moveDue(numbers[0], rounds: numbers[1], isCrowd: words[3] == "crowd") }
         case ("recover", 3): try await Bench.with { try await $0.recover(numbers[0], seconds: numbers[1]) }
         default:
             FileHandle.standardError.write(Data("usage: see loadtests/queue/QueueBench.swift\n".utf8))
@@ -205,16 +207,18 @@ private struct Bench {
 
     // MARK: The schedule
 
-    func moveDue(_ count: Int, rounds: Int) async throws {
+    func moveDue(_ count: Int, rounds: Int, isCrowd: Bool) async throws {
         // A clock that is behind schedules what is due by Redis' own clock, in the way that everything is scheduled.
         let behind = SystemClock(behind: .seconds(120))
         let late = Self.queue(self.worker, self.redis, self.reader, behind, self.logger)
         for round in 0..<rounds {
-            let first = behind.now().advanced(by: .seconds(1))
+            let first = behind.now().advanced(by: .seconds(30))
             for start in stride(from: 0, to: count, by: 1000) {
                 try await late.schedule(
-                    (start..<min(start + 1000, count)).map { number in
-                        ScheduledWork(
+                    (start..<min(start + 1000, count)).map { step in
+                        // In large strides (a prime number), so that no two of a call are neighbours.
+                        let number = isCrowd ? step : step * 7919 % count
+                        return ScheduledWork(
                             id: Self.id(round, number), shard: number % Self.shards,
                             dueAt: first.advanced(by: Milliseconds(Int64(number) * 60_000 / Int64(count))),
                             flow: Flow(campaign: "cart-rescue"))
