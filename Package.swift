@@ -139,6 +139,13 @@ let package = Package(
         .executableTarget(
             name: "smtp-bench", dependencies: ["SMTPTransport", logging, nioCore, nioPosix], path: "loadtests/smtp",
             exclude: ["run"], swiftSettings: strict),
+        .executableTarget(
+            name: "queue-bench",
+            dependencies: [
+                "DeliveryModel", "Ledger", "LocalServers", "Pipeline", "PostgresClient", "Queue", "RedisClient",
+                "Telemetry", "ThreadBridge", crypto, lifecycle, logging, nioCore, nioPosix, unixSignals,
+            ],
+            path: "loadtests/queue", exclude: ["run", "noop.rb"], swiftSettings: strict),
 
         // Tests: real servers, simulators that speak the whole protocol, and independent implementations.
         .testTarget(

@@ -111,6 +111,9 @@ package struct Recovery: Service {
     let every: Milliseconds
     let logger: Logger
 
+    /// The most deliveries in one commit: what it costs to write the log through is shared by all of them.
+    private static let batchMax = 5000
+
     package init(
         ledger: any UpkeepLedger, queue: any DecisionQueue, clock: any WallClock, every: Milliseconds, logger: Logger
     ) {
@@ -123,26 +126,38 @@ package struct Recovery: Service {
 
     package func run() async throws {
         await runBeats(every: self.every, on: self.clock) {
-            do {
-                let standing = try await self.queue.standing()
-                if standing.isNew {
-                    self.logger.notice("Redis is new or was emptied: what is near is brought back from the ledger")
-                    try await self.ledger.lookAtAllThatIsNear()
+            guard await self.look(), !Task.isCancelled else { return }
+            // Many: while one puts what it found into Redis, the other one asks the ledger.
+            await withTaskGroup { group in
+                for _ in 0..<2 {
+                    group.addTask {
+                        while await self.look(), !Task.isCancelled {}
+                    }
                 }
-                guard standing.fullness < QueueStanding.fullnessMax else {
-                    self.logger.warning(
-                        "Redis is nearly full: what is near stays in the ledger until there is room",
-                        metadata: ["fullness": "\(Int(standing.fullness * 100)) %"])
-                    return
-                }
-                var found: [ScheduledWork]
-                repeat {
-                    found = try await self.ledger.lookAround(limit: 1000)
-                    if !found.isEmpty { try await self.queue.schedule(found) }
-                } while found.count >= 1000 && !Task.isCancelled
-            } catch {
-                self.logger.debug("recovery could not look", metadata: ["detail": "\(error)"])
             }
+        }
+    }
+
+    /// Returns whether there may be more.
+    private func look() async -> Bool {
+        do {
+            let standing = try await self.queue.standing()
+            if standing.isNew {
+                self.logger.notice("Redis is new or was emptied: what is near is brought back from the ledger")
+                try await self.ledger.lookAtAllThatIsNear()
+            }
+            guard standing.fullness < QueueStanding.fullnessMax else {
+                self.logger.warning(
+                    "Redis is nearly full: what is near stays in the ledger until there is room",
+                    metadata: ["fullness": "\(Int(standing.fullness * 100)) %"])
+                return false
+            }
+            let found = try await self.ledger.lookAround(limit: Self.batchMax)
+            if !found.isEmpty { try await self.queue.schedule(found) }
+            return found.count >= Self.batchMax
+        } catch {
+            self.logger.debug("recovery could not look", metadata: ["detail": "\(error)"])
+            return false
         }
     }
 }

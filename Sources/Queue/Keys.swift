@@ -15,6 +15,10 @@ package enum Keys {
     package static func turns(_ shard: Int) -> String { "martlet:{\(shard)}:turns" }
     /// Deliveries that are due soon, with their flows, by time.
     package static func schedule(_ shard: Int) -> String { "martlet:{\(shard)}:schedule" }
+    /// The same for crowds: many deliveries of one flow that are due at about the same time, as one member.
+    package static func bundles(_ shard: Int) -> String { "martlet:{\(shard)}:bundles" }
+    /// How many deliveries are in bundles.
+    package static func bundled(_ shard: Int) -> String { "martlet:{\(shard)}:bundled" }
     /// What could not be taken, with the reasons.
     package static func rejects(_ shard: Int) -> String { "martlet:{\(shard)}:rejects" }
 }

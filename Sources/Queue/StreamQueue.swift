@@ -85,6 +85,7 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
     package func schedule(_ work: [ScheduledWork]) async throws(QueueError) {
         let now = self.clock.now()
         var commands: [RedisCommand] = []
+        var crowds: [Crowd: [ScheduledWork]] = [:]
         for item in work {
             let wait = item.dueAt.since(now)
             if wait <= Milliseconds(0) {
@@ -93,12 +94,55 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
                         "XADD", Keys.work(item.shard), "*", "id", item.id, "priority", item.flow.lane, "campaign",
                         item.flow.campaign))
             } else if wait <= self.settings.horizon {
-                let member = Self.scheduled(item.id, item.flow)
-                commands.append(RedisCommand("ZADD", Keys.schedule(item.shard), item.dueAt.milliseconds, member))
+                let crowd = Crowd(
+                    shard: item.shard, slot: item.dueAt.milliseconds / Self.bundleWidth.count, flow: item.flow)
+                crowds[crowd, default: []].append(item)
             }
         }
-        guard !commands.isEmpty else { return }
-        for reply in try await self.redis.queuePipeline(commands) { try reply.orThrow() }
+        var bundles: [RedisScriptCall] = []
+        for (crowd, items) in crowds {
+            guard items.count >= Self.bundleMin else {
+                for item in items {
+                    let member = Self.scheduled(item.id, item.flow)
+                    commands.append(RedisCommand("ZADD", Keys.schedule(item.shard), item.dueAt.milliseconds, member))
+                }
+                continue
+            }
+            bundles.append(Self.bundled(items, crowd))
+        }
+        if !commands.isEmpty {
+            for reply in try await self.redis.queuePipeline(commands) { try reply.orThrow() }
+        }
+        if !bundles.isEmpty {
+            for reply in try await self.redis.queueEvaluate(bundles) { try reply.orThrow() }
+        }
+    }
+
+    /// Deliveries of one flow that are due at about the same time.
+    private struct Crowd: Hashable {
+        let shard: Int
+        let slot: Int64
+        let flow: Flow
+    }
+
+    /// How far apart the first and the last of a bundle may be due: no more than it takes until somebody looks.
+    private static let bundleWidth = Milliseconds(100)
+    /// Fewer are scheduled one by one, each for its own moment.
+    private static let bundleMin = 8
+    private static let bundleMax = 100
+
+    /// A member of a sorted set costs some 80 bytes besides its text, and a crowd has the same flow: together they take a
+    /// third of the memory. A bundle is due with the last of it, so that nothing goes too early.
+    private static func bundled(_ items: [ScheduledWork], _ crowd: Crowd) -> RedisScriptCall {
+        var arguments: [any RedisArgument & Sendable] = []
+        for start in stride(from: 0, to: items.count, by: Self.bundleMax) {
+            let part = items[start..<min(start + Self.bundleMax, items.count)]
+            let due = part.reduce(Int64.min) { max($0, $1.dueAt.milliseconds) }
+            let ids = part.map(\.id).joined(separator: " ")
+            arguments += [due, part.count, "\(ids)\n\(crowd.flow.lane) \(crowd.flow.campaign)"]
+        }
+        return RedisScriptCall(
+            Scripts.bundle, keys: [Keys.bundles(crowd.shard), Keys.bundled(crowd.shard)], arguments: arguments)
     }
 
     /// A delivery as a member of the schedule; always the same for the same delivery, so that it is there once.
@@ -109,7 +153,9 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
     package func moveDue(limit: Int) async throws(QueueError) -> [Milliseconds] {
         let calls = (0..<self.settings.shards).map { shard in
             RedisScriptCall(
-                Scripts.moveDue, keys: [Keys.schedule(shard), Keys.work(shard)], arguments: [min(limit, 1000)])
+                Scripts.moveDue,
+                keys: [Keys.schedule(shard), Keys.work(shard), Keys.bundles(shard), Keys.bundled(shard)],
+                arguments: [min(limit, 1000)])
         }
         var late: [Milliseconds] = []
         for reply in try await self.redis.queueEvaluate(calls) {
@@ -129,6 +175,8 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
                 RedisCommand("XLEN", Keys.work(shard)), RedisCommand("XPENDING", Keys.work(shard), Keys.group),
                 RedisCommand("ZCARD", Keys.schedule(shard)),
                 RedisCommand("ZRANGE", Keys.schedule(shard), 0, 0, "WITHSCORES"),
+                RedisCommand("GET", Keys.bundled(shard)),
+                RedisCommand("ZRANGE", Keys.bundles(shard), 0, 0, "WITHSCORES"),
             ]
         }
         let fullness = try await self.fullness()
@@ -137,8 +185,8 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
         var depth = QueueDepth()
         depth.fullness = fullness
         for shard in shards {
-            let mine = Array(replies.dropFirst(1 + shard * 7).prefix(7))
-            guard mine.count == 7 else { break }
+            let mine = Array(replies.dropFirst(1 + shard * 9).prefix(9))
+            guard mine.count == 9 else { break }
             let ready = mine[0].array?.map { $0.text.flatMap { Int($0) } ?? 0 } ?? []
             for (index, name) in [Keys.decisions(shard), Keys.work(shard)].enumerated() {
                 // What is settled is deleted: a stream holds what is pending, what waits for its turn, and what nobody
@@ -150,8 +198,9 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
                     QueueDepth.Stream(
                         name: name, unread: max(0, length - pending - waiting), pending: pending, ready: waiting))
             }
-            depth.scheduled += Int(mine[5].integer ?? 0)
-            if let due = mine[6].array?.last?.text.flatMap({ Int64($0) }) {
+            depth.scheduled += Int(mine[5].integer ?? 0) + (mine[7].text.flatMap { Int($0) } ?? 0)
+            for earliest in [mine[6], mine[8]] {
+                guard let due = earliest.array?.last?.text.flatMap({ Int64($0) }) else { continue }
                 depth.scheduleOverdue = max(depth.scheduleOverdue, Milliseconds(seconds * 1000 - due))
             }
         }
@@ -166,5 +215,6 @@ enum Scripts {
     static let reject = RedisScript(source: PackageResources.reject_lua)
     static let offer = RedisScript(source: PackageResources.offer_lua)
     static let take = RedisScript(source: PackageResources.take_lua)
+    static let bundle = RedisScript(source: PackageResources.bundle_lua)
     static let moveDue = RedisScript(source: PackageResources.move_due_lua)
 }

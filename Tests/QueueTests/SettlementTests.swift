@@ -88,6 +88,58 @@ extension QueueTests {
             }
         }
 
+        @Test func schedulesACrowdTogetherAndMovesEachOfItAsItself() async throws {
+            try await withBench { bench in
+                let worker = try bench.worker()
+                // Far enough off that a slow machine has put all of it into the schedule by then.
+                let start = Timestamp(milliseconds: try await bench.now().milliseconds / 100 * 100 + 2000)
+                let flow = Flow(lane: 3, campaign: "spring sale")
+                // 250 within 100 ms, of another campaign too few for a crowd, and one that is due later.
+                let crowd = (0..<250).map { number in
+                    ScheduledWork(
+                        id: "c-\(number)", shard: 1, dueAt: start.advanced(by: Milliseconds(Int64(number % 100))),
+                        flow: flow)
+                }
+                let few = (0..<3).map { ScheduledWork(id: "f-\($0)", shard: 1, dueAt: start) }
+                let later = ScheduledWork(id: "later", shard: 1, dueAt: start.advanced(by: .seconds(60)), flow: flow)
+                for _ in 0..<2 { try await worker.schedule(crowd + few + [later]) }
+                #expect(try await bench.run("ZCARD", Keys.bundles(1)).integer == 3)
+                #expect(try await bench.run("ZCARD", Keys.schedule(1)).integer == 4)
+                #expect(try await worker.depth().scheduled == 254)
+
+                while try await bench.now() < start.advanced(by: Milliseconds(120)) {
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+                #expect(try await worker.depth().scheduleOverdue < .seconds(2))
+                // The few go first, then the bundle whose last is due first; a bundle goes as a whole.
+                #expect(try await worker.moveDue(limit: 10).count == 53)
+                #expect(try await worker.moveDue(limit: 1000).count == 200)
+                let due = try await worker.leaseAll()
+                let ids = due.compactMap { lease in
+                    if case .delivery(let id) = lease.content { id } else { nil }
+                }
+                #expect(ids.sorted() == (crowd + few).map(\.id).sorted())
+                #expect(due.filter { $0.flow == flow }.count == 250)
+                #expect(try await worker.depth().scheduled == 1)
+                #expect(try await bench.run("EXISTS", Keys.bundles(1)).integer == 0)
+            }
+        }
+
+        @Test func movesNothingOfACrowdBeforeTheLastOfItIsDue() async throws {
+            try await withBench { bench in
+                let worker = try bench.worker()
+                let start = Timestamp(milliseconds: try await bench.now().milliseconds / 100 * 100 + 5000)
+                try await worker.schedule(
+                    (0..<100).map { number in
+                        ScheduledWork(
+                            id: "c-\(number)", shard: 0, dueAt: start.advanced(by: Milliseconds(Int64(number))))
+                    })
+                let scores = try await bench.run("ZRANGE", Keys.bundles(0), "0", "-1", "WITHSCORES").array ?? []
+                #expect(scores.last?.text == "\(start.milliseconds + 99)")
+                #expect(try await worker.moveDue(limit: 1000).isEmpty)
+            }
+        }
+
         @Test func movesNoMoreThanAskedForAndTheOldestFirst() async throws {
             try await withBench { bench in
                 let worker = try bench.worker()
