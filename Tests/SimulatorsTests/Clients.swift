@@ -6,6 +6,10 @@ import Foundation
 import Simulators
 import Testing
 
+/// All suites lie in this one, one test after the other: each has servers of its own, and Foundation's `Process` reads past
+/// its buffer of open files when there are very many of them, which ends the process now and then.
+@Suite(.serialized) enum SimulatorsTests {}
+
 /// What a program printed, and how it ended.
 struct ProgramResult: Sendable {
     let status: Int32
