@@ -13,10 +13,10 @@ struct DecisionRoutes {
     func add(to routes: RouterGroup<BasicRequestContext>) {
         routes.post("decisions") { request, _ in try await self.post(request) }
         routes.get("decisions/{id}") { _, context in
-            try await self.story(try context.parameters.require("id"))
+            try await self.story(try context.text("id"))
         }
         routes.delete("decisions/{id}") { _, context in
-            try await self.cancel(try context.parameters.require("id"))
+            try await self.cancel(try context.text("id"))
         }
     }
 

@@ -9,12 +9,12 @@ struct UserRoutes {
     let logger: Logger
 
     func add(to routes: RouterGroup<BasicRequestContext>) {
-        routes.get("users/{id}") { _, context in try await self.profile(try context.parameters.require("id")) }
+        routes.get("users/{id}") { _, context in try await self.profile(try context.text("id")) }
         routes.put("users/{id}") { request, context in
-            try await self.store(request, id: try context.parameters.require("id"))
+            try await self.store(request, id: try context.text("id"))
         }
         routes.put("users/{id}/consent") { request, context in
-            try await self.consent(request, id: try context.parameters.require("id"))
+            try await self.consent(request, id: try context.text("id"))
         }
     }
 

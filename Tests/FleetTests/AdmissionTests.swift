@@ -121,6 +121,13 @@ extension FleetTests.Admission {
         let stored = try await Program.run(["curl", "-s", users + "/ada"])
         #expect(stored.out.contains("Europe/Warsaw"))
 
+        // An id may hold anything: the address spells it out.
+        #expect(try await put("/ada%20%C5%81%2F1", #"{"email":"l@example.com"}"#).hasSuffix("200"))
+        #expect(try await put("/ada%20%C5%81%2F1/consent", #"{"granted":true}"#).hasSuffix("204"))
+        let ids = "SELECT user_id FROM profiles WHERE user_id <> 'ada' UNION SELECT user_id FROM consents"
+        #expect(try await world.query(ids) == ["ada Ł/1"])
+        #expect(try await put("/a%00b/consent", #"{"granted":true}"#).hasSuffix("400"))
+
         // A decision that gives no address.
         let text =
             #"{"schema":"martlet.decision/1","id":"p-1","user":{"id":"ada"},"campaign":"tests","class":"marketing","#
@@ -128,6 +135,8 @@ extension FleetTests.Admission {
         #expect(try await world.martlet("enqueue", input: Array((text + plan).utf8)).code == 0)
         try await world.settles(1)
         #expect(try await world.state(of: "p-1") == "sent")
+        let told = try await Program.run(["curl", "-s", edge.edge + "/p%2D1"])
+        #expect(told.out.contains(#""id":"p-1""#), "\(told.out)")
 
         #expect(try await put("/ada/consent", #"{"granted":"no"}"#).hasSuffix("400"))
         #expect(try await put("/ada/consent", #"{"granted":false,"channel":"email"}"#).hasSuffix("204"))

@@ -89,10 +89,10 @@ extension LedgerTests {
                 try await test.lapse("lost")
                 _ = try await test.claimed("lost", lease: "w2")
                 for id in ["lost", "kept"] { try await test.lapse(id) }
-                let kept1 = try await test.ledger.extend([
+                let prolonged = try await test.ledger.extend([
                     Hold(id: "lost", epoch: lost.epoch), Hold(id: "kept", epoch: kept.epoch),
                 ])
-                #expect(kept1.map(\.id) == ["kept"])
+                #expect(prolonged.map(\.id) == ["kept"])
                 guard case .notNow = try await test.ledger.claim("kept", lease: "w3") else { throw Surprise("kept") }
                 guard case .claimed = try await test.ledger.claim("lost", lease: "w3") else { throw Surprise("lost") }
             }

@@ -23,6 +23,10 @@ extension Consent {
 extension ContractReader {
     fileprivate mutating func consent(_ value: JSONValue, person: String, source: String) -> Consent? {
         guard let root = self.object(value, at: "") else { return nil }
+        // Whom the address names: by the rule of `user.id`, since it goes into the same column.
+        var named = JSONObject()
+        named["id"] = .string(person)
+        guard self.requiredText("id", of: named, at: "", .userID) != nil else { return nil }
         self.refuseUnknown(root, at: "", known: ["granted", "channel", "topic"])
         let channel: ChannelKind? = self.value("channel", of: root).flatMap {
             self.word($0, at: "", "channel", .stepChannel)

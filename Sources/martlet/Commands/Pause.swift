@@ -8,8 +8,8 @@ struct PauseCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pause", abstract: "Holds deliveries back until they are resumed.",
         discussion: """
-            SCOPE is all, channel:sms, provider:twilio, campaign:welcome or class:marketing. Nothing new is opened in it
-            from the moment this returns; what is on the wire is finished. Deliveries rest meanwhile, and end as expired
+            SCOPE is all, channel:sms, provider:twilio, campaign:welcome or class:marketing. No attempt in it begins from
+            then on; what was being opened in that moment, or is on the wire, is finished. Deliveries rest meanwhile, and end as expired
             at their time. Without SCOPE the pauses that stand are listed.
             """)
 
@@ -72,7 +72,7 @@ struct ConsentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "consent", abstract: "Records what a person agreed or objected to.",
         discussion: """
-            Holds for marketing, from the moment this returns. Without --channel or --topic it holds for all of them, and
+            Holds for marketing, for every attempt that is opened from then on. Without --channel or --topic it holds for all of them, and
             what was said about narrower things before no longer counts.
             """)
 
