@@ -151,7 +151,7 @@ let package = Package(
         .testTarget(
             name: "ChannelsTests",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge",
+                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge", crypto,
                 cryptoExtras,
                 nioCore,
             ],

@@ -2,12 +2,17 @@
 
 package import DeliveryModel
 package import SMTPTransport
+package import SettingsFile
 
 /// The providers and the templates they share.
 package struct ChannelCatalog: Sendable {
     /// In alphabetical order of their names.
     package let providers: [any Provider]
     package let templates: TemplateLibrary
+    /// What works, and is to be mended all the same.
+    package let warnings: [ConfigurationProblem]
+    /// How mails that come back are told apart.
+    package let returnPaths: ReturnPaths
 
     /// Puts `configuration` on its transports.
     ///
@@ -18,18 +23,22 @@ package struct ChannelCatalog: Sendable {
     ///   - templates: Shared by all providers.
     ///   - http: Carries SMS and push.
     ///   - clock: For the lifetime of access tokens.
+    ///   - unsubscribe: Makes the links of List-Unsubscribe; nil leaves the provider's own address.
     ///   - mail: Makes the client of one SMTP server; whoever made it shuts it down.
     package init(
         _ configuration: ChannelConfiguration, templates: TemplateLibrary, http: any HTTPExchanging,
-        clock: any WallClock, mail: (SMTPSettings) -> any MailSending
+        clock: any WallClock, unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending
     ) {
         self.templates = templates
+        self.warnings = configuration.warnings
+        self.returnPaths = configuration.returnPaths
         self.providers = configuration.providers.map { provider in
             switch provider {
             case .email(let settings):
                 EmailProvider(
                     name: settings.name, concurrency: settings.concurrency, composer: settings.composer,
-                    sender: settings.sender, templates: templates, transport: mail(settings.settings))
+                    sender: settings.sender, options: settings.options(unsubscribe: unsubscribe), templates: templates,
+                    transport: mail(settings.settings))
             case .sms(let settings):
                 SMSProvider(
                     name: settings.name, concurrency: settings.concurrency, segmentsMax: settings.segmentsMax,
@@ -53,10 +62,11 @@ package struct ChannelCatalog: Sendable {
     ///   templates are not thrown: they are in ``TemplateLibrary/problems`` and concern their templates only.
     package static func load(
         providersFolder: String, templatesFolder: String, environment: [String: String], http: any HTTPExchanging,
-        clock: any WallClock, mail: (SMTPSettings) -> any MailSending
+        clock: any WallClock, unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending
     ) throws(ChannelConfigurationError) -> ChannelCatalog {
         let configuration = try ChannelConfiguration.load(providersFolder: providersFolder, environment: environment)
         return ChannelCatalog(
-            configuration, templates: TemplateLibrary(folder: templatesFolder), http: http, clock: clock, mail: mail)
+            configuration, templates: TemplateLibrary(folder: templatesFolder), http: http, clock: clock,
+            unsubscribe: unsubscribe, mail: mail)
     }
 }

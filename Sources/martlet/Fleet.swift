@@ -149,6 +149,9 @@ struct Fleet {
         for problem in channels.catalog.templates.problems {
             self.logger.error("a template is unusable", metadata: ["problem": "\(problem)"])
         }
+        for warning in channels.catalog.warnings {
+            self.logger.warning("a provider's file is to be mended", metadata: ["problem": "\(warning)"])
+        }
         if channels.catalog.providers.isEmpty {
             self.logger.warning(
                 "no provider is enabled: every delivery will fail",

@@ -1,12 +1,14 @@
 /// The providers' files as values: read, checked, with secrets filled in, and nothing opened yet.
 
-import SettingsFile
+package import SettingsFile
 import DeliveryModel
 import Foundation
 
 /// What `channels/providers` asks for.
 package struct ChannelConfiguration: Sendable {
     let providers: [ProviderConfiguration]
+    /// What works, and is to be mended all the same; in the order of files.
+    package let warnings: [ConfigurationProblem]
 
     /// The names of the providers that are enabled, in alphabetical order.
     package var providerNames: [String] { self.providers.map(\.name) }
@@ -23,10 +25,12 @@ package struct ChannelConfiguration: Sendable {
     ) throws(ChannelConfigurationError) -> ChannelConfiguration {
         var providers: [ProviderConfiguration] = []
         var problems: [ConfigurationProblem] = []
+        var warnings: [ConfigurationProblem] = []
         for file in try self.files(in: providersFolder) {
             let source = YAMLFile(path: "\(providersFolder)/\(file)", environment: environment)
             let provider = ProviderConfiguration(reading: source, name: String(file.dropLast(".yaml".count)))
             problems += source.problems
+            warnings += source.warnings
             if let provider { providers.append(provider) }
         }
         guard problems.isEmpty else {
@@ -37,7 +41,19 @@ package struct ChannelConfiguration: Sendable {
             }
             throw ChannelConfigurationError(problems: sorted.map(\.element))
         }
-        return ChannelConfiguration(providers: providers)
+        return ChannelConfiguration(providers: providers, warnings: warnings)
+    }
+
+    /// How mails that come back to these providers are told apart.
+    package var returnPaths: ReturnPaths {
+        let mail = self.providers.compactMap { provider -> EmailConfiguration? in
+            guard case .email(let configuration) = provider else { return nil }
+            return configuration
+        }
+        return ReturnPaths(
+            paths: mail.compactMap(\.options.returnPath),
+            providers: Dictionary(
+                mail.map { ($0.composer.messageIDDomain, $0.name) }, uniquingKeysWith: { first, _ in first }))
     }
 
     private static func files(in folder: String) throws(ChannelConfigurationError) -> [String] {

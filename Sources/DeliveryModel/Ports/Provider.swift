@@ -22,12 +22,15 @@ package struct CompositionRequest: Sendable {
     /// Position of `step` in the plan, from 0.
     package var stepIndex: Int
     package var now: Timestamp
+    /// The number that the attempt will have, from 1; nil when it is not known.
+    package var attempt: Int?
 
-    package init(decision: Decision, step: Step, stepIndex: Int, now: Timestamp) {
+    package init(decision: Decision, step: Step, stepIndex: Int, now: Timestamp, attempt: Int? = nil) {
         self.decision = decision
         self.step = step
         self.stepIndex = stepIndex
         self.now = now
+        self.attempt = attempt
     }
 
     /// Identifies this message at every provider and over every attempt: the same step of the same

@@ -22,6 +22,7 @@ struct Check: AsyncParsableCommand {
         do throws(ChannelConfigurationError) {
             let configuration = try ChannelConfiguration.load(
                 providersFolder: settings.providersFolder, environment: settings.environment)
+            for warning in configuration.warnings { note("warning: \(warning)") }
             let names = configuration.providerNames
             print("providers: \(names.isEmpty ? "none is enabled" : names.joined(separator: ", "))")
         } catch {
