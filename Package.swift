@@ -111,6 +111,14 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // Mails that come back: bounces and complaints over LMTP and SMTP.
+        .target(
+            name: "MailIntake",
+            dependencies: [
+                "Channels", "DeliveryModel", "SettingsFile", crypto, lifecycle, logging, nioCore, nioPosix, yams,
+            ],
+            swiftSettings: strict),
+
         // Row 3. Programs and the producers' library.
         .executableTarget(
             name: "martlet",
@@ -175,6 +183,13 @@ let package = Package(
         .testTarget(
             name: "LocalTimeTests", dependencies: ["DeliveryModel", "LocalTime"], exclude: ["Python"],
             swiftSettings: strict),
+        .testTarget(
+            name: "MailIntakeTests",
+            dependencies: [
+                "Channels", "DeliveryModel", "MailIntake", "SettingsFile", "ThreadBridge", lifecycle, logging, nioCore,
+                nioPosix,
+            ],
+            exclude: ["Checks", "Corpus"], swiftSettings: strict),
         .testTarget(
             name: "MartletClientTests",
             dependencies: ["DeliveryModel", "LocalServers", "MartletClient", "RedisClient", logging, nioPosix],
