@@ -160,8 +160,7 @@ let package = Package(
             name: "ChannelsTests",
             dependencies: [
                 "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge", crypto,
-                cryptoExtras,
-                nioCore,
+                cryptoExtras, logging, nioCore, nioPosix,
             ],
             exclude: ["Checks"], swiftSettings: strict),
         .testTarget(
