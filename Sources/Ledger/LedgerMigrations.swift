@@ -17,5 +17,7 @@ enum LedgerMigrations {
             sql: String(decoding: PackageResources._005_dead_letters_sql, as: UTF8.self)),
         PostgresMigration(
             number: 6, name: "priority", sql: String(decoding: PackageResources._006_priority_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 7, name: "receipts", sql: String(decoding: PackageResources._007_receipts_sql, as: UTF8.self)),
     ]
 }
