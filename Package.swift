@@ -124,7 +124,7 @@ let package = Package(
             name: "martlet",
             dependencies: [
                 "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
-                "LocalTime", "MartletClient", "Pipeline",
+                "LocalTime", "MailIntake", "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMTPTransport", "Simulators", "Telemetry",
                 "ThreadBridge", arguments, crypto, lifecycle, logging, metrics, nioCore, nioPosix, unixSignals,
             ],

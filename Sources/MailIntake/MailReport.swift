@@ -1,5 +1,6 @@
 /// What a mail that came back says: a delivery status (RFC 3464), a complaint (RFC 5965), or neither.
 
+import Channels
 import Foundation
 
 enum MailReport: Sendable, Equatable {
@@ -37,6 +38,8 @@ struct OriginalTrace: Sendable, Equatable {
     var returnPath: String?
     /// Without angle brackets.
     var messageID: String?
+    /// What the mail carries of ours.
+    var reference: String?
 }
 
 enum MailReportReader {
@@ -169,7 +172,7 @@ enum MailReportReader {
         guard let original else { return OriginalTrace() }
         return OriginalTrace(
             returnPath: original["return-path"].flatMap(self.address),
-            messageID: self.messageID(original["message-id"]))
+            messageID: self.messageID(original["message-id"]), reference: original[ReturnPaths.referenceField])
     }
 
     private static func messageID(_ text: String?) -> String? {

@@ -89,11 +89,14 @@ package struct ReportDesk: Sendable {
         case .delivery(let status): trace = status.trace
         case .complaint(let complaint): trace = complaint.trace
         }
-        // What is signed goes before what anybody can write.
-        let subject =
-            self.returnPaths.subject(address: recipient)
-            ?? trace.returnPath.flatMap { self.returnPaths.subject(address: $0) }
-            ?? trace.messageID.flatMap { self.returnPaths.subject(messageID: $0) }
+        // What is signed goes before what anybody can write, and an attempt before a message that is to be looked up.
+        let subjects = [
+            self.returnPaths.subject(address: recipient),
+            trace.returnPath.flatMap { self.returnPaths.subject(address: $0) },
+            trace.reference.flatMap { self.returnPaths.subject(reference: $0) },
+            trace.messageID.flatMap { self.returnPaths.subject(messageID: $0) },
+        ].compactMap(\.self)
+        let subject = subjects.first(where: Self.isAttempt) ?? subjects.first
         guard let subject else { return .unreadable }
         guard let receipt = self.receipt(report, about: subject, in: mail) else { return .ignored }
         do throws(LedgerError) {
@@ -105,6 +108,11 @@ package struct ReportDesk: Sendable {
         } catch {
             return .postponed
         }
+    }
+
+    private static func isAttempt(_ subject: Receipt.Subject) -> Bool {
+        guard case .attempt = subject else { return false }
+        return true
     }
 
     /// Nil when there is nothing to be told.

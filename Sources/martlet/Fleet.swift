@@ -8,6 +8,7 @@ import Foundation
 import Ledger
 import LocalTime
 import Logging
+import MailIntake
 import Metrics
 import NIOPosix
 import Pipeline
@@ -141,8 +142,27 @@ struct Fleet {
                     settings: self.settings.edge, intake: intake, ledger: connections.ledger,
                     rejects: connections.queue,
                     metrics: registry, logger: self.logger))
+            if let mail = self.settings.mail {
+                services.append(try self.mailServer(mail, ledger: connections.ledger, registry))
+            }
         }
         return services
+    }
+
+    /// Takes the mails that come back. Needs what the providers' files name: the secrets of their return paths.
+    private func mailServer(
+        _ mail: MailIntakeSettings, ledger: any ReceiptLedger, _ registry: MetricsRegistry
+    ) throws -> MailServer {
+        let configuration = try ChannelConfiguration.load(
+            providersFolder: self.settings.providersFolder, environment: self.settings.environment)
+        let desk = ReportDesk(
+            ledger: ledger, returnPaths: configuration.returnPaths,
+            rules: try BounceRules(path: self.settings.bouncesFile), addresses: mail.addresses,
+            unread: UnreadMails(folder: "\(self.settings.dataFolder)/unread-mails")
+        ) { result in
+            registry.counter(.mailResults, result.rawValue).increment()
+        }
+        return MailServer(settings: mail.server, desk: desk, logger: self.logger)
     }
 
     private func channels() throws -> ChannelSet {

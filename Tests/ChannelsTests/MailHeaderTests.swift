@@ -206,6 +206,22 @@ import Testing
         }
     }
 
+    @Test func `a mail carries its own reference, whatever the length of its id`() async throws {
+        let mail = FakeMail()
+        let catalog = try self.catalog(mail: mail)
+        let provider = try #require(catalog.providers.first)
+        for id in ["a", String(repeating: "z", count: 128)] {
+            _ = await (try provider.compose(Self.request(id: id, attempt: 3))).send()
+            let text = String(buffer: try #require(mail.sent.last).1)
+            let behind = text[try #require(text.firstRange(of: "\r\nX-Martlet-Ref:\r\n ")).upperBound...]
+            let reference = String(behind.prefix { $0 != "\r\n" })
+            #expect(catalog.returnPaths.subject(reference: reference) == .attempt(decision: id, number: 3))
+            #expect(catalog.returnPaths.subject(reference: "a" + reference) == nil)
+        }
+        _ = await (try provider.compose(Self.request())).send()
+        #expect(!String(buffer: try #require(mail.sent.last).1).contains("X-Martlet-Ref"))
+    }
+
     @Test func `ids of every kind survive packing`() {
         let alphabet = Array("-.0123456789:ABCXYZ_abcxyz".utf8)
         var generator = SeededGenerator(seed: 66)

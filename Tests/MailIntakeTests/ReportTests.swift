@@ -40,6 +40,9 @@ import ThreadBridge
         Expected(
             mail: "arf-redacted", kind: .complained, reason: "complaint.fraud", recipient: "fbl@example.com",
             subject: Corpus.byMessageID),
+        Expected(
+            mail: "long-id", kind: .failed, reason: "bounce.policy", recipient: Corpus.longAddress,
+            subject: .attempt(decision: Corpus.longID, number: 3)),
         // Without a return path of ours, the mail that comes with the report tells.
         Expected(
             mail: "postfix-hard", kind: .failed, reason: "bounce.hard", isDead: true, recipient: "fbl@example.com"),

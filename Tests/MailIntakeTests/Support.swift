@@ -42,6 +42,15 @@ enum Corpus {
     static let paths = ReturnPaths(paths: [returnPath], providers: ["mail.example.com": "smtp"])
     static let address = returnPath.address(decision: "order-4711", attempt: 2, messageID: messageID)
 
+    /// A decision whose id is too long for an address, and the field by which its mail is known.
+    static let longID = String(repeating: "long-", count: 25)
+    static let longAddress = returnPath.address(decision: longID, attempt: 3, messageID: messageID)
+    static let longReference: String = {
+        var field: [UInt8] = []
+        returnPath.appendReference(decision: longID, attempt: 3, to: &field)
+        return String(decoding: field, as: UTF8.self).replacing("\r\n", with: "\n")
+    }()
+
     static let names: [String] = {
         let all = try? FileManager.default.contentsOfDirectory(atPath: "\(Repository.tests)/Corpus")
         return (all ?? []).filter { $0.hasSuffix(".eml") }.map { String($0.dropLast(4)) }.sorted()
@@ -50,6 +59,7 @@ enum Corpus {
     static func mail(_ name: String) throws -> [UInt8] {
         let text = try String(contentsOfFile: "\(Repository.tests)/Corpus/\(name).eml", encoding: .utf8)
         let filled = text.replacing("@@RP@@", with: self.address).replacing("@@ID@@", with: self.messageID)
+            .replacing("@@LONG@@", with: self.longAddress).replacing("@@REF@@\n", with: self.longReference)
         return Array(filled.replacing("\n", with: "\r\n").utf8)
     }
 }

@@ -102,7 +102,7 @@ extension EmailConfiguration {
     /// `domains`: limits by the domain of the recipient.
     static func domainLimits(_ root: YAMLSection) -> DomainLimits? {
         let section = root.section("domains")
-        var limits: [String: DomainLimit] = [:]
+        var limits: [String: Int] = [:]
         for (key, _, _) in section.entries() {
             let name = key.lowercased()
             let plain = name.hasPrefix("*.") ? String(name.dropFirst(2)) : name
@@ -111,12 +111,9 @@ extension EmailConfiguration {
                 continue
             }
             let limit = section.section(key)
-            let perMinute = limit.integer("per_minute", in: 1...1_000_000, default: 0)
-            limits[name] = DomainLimit(
-                concurrency: limit.integer("concurrency", in: 1...10_000, default: 10_000),
-                perMinute: perMinute > 0 ? perMinute : nil)
+            limits[name] = limit.integer("concurrency", in: 1...10_000, default: 20)
             limit.finish()
         }
-        return limits.isEmpty ? nil : DomainLimits(limits: limits)
+        return limits.isEmpty ? nil : DomainLimits(concurrency: limits)
     }
 }

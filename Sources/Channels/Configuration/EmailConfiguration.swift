@@ -14,6 +14,7 @@ struct EmailConfiguration: Sendable {
     private static let reservedHeaders: Set<String> = [
         "from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "reply-to", "return-path",
         "received", "dkim-signature", "sender", "list-unsubscribe", "list-unsubscribe-post", "list-id", "feedback-id",
+        "x-martlet-ref",
     ]
 
     var name: String
@@ -55,7 +56,7 @@ struct EmailConfiguration: Sendable {
     func options(unsubscribe: (any UnsubscribeLinks)?) -> EmailOptions {
         var options = self.options
         options.unsubscribe = unsubscribe
-        options.domains = self.domainLimits.map { DomainGate($0) }
+        options.domains = self.domainLimits.map { DomainGate($0, waitingMax: self.concurrency / 2) }
         return options
     }
 

@@ -80,6 +80,10 @@ package struct EmailProvider: Provider {
             content.inline = used.compactMap { name in template.images[name].map { ("\(name)@\(domain)", $0) } }
         }
         content.attachments = template.attachments
+        if let attempt = request.attempt {
+            self.options.returnPath?.appendReference(
+                decision: request.decision.id, attempt: attempt, to: &content.headers)
+        }
         self.options.list.append(
             request, template: request.step.template,
             link: self.options.unsubscribe?.link(for: request.decision, stepIndex: request.stepIndex),
@@ -119,14 +123,11 @@ private struct PreparedMail: PreparedMessage {
             return Outcome(.deferred, reason: "email.signature", detail: error.detail)
         }
         guard let domains else { return await self.hand(over: message, while: mayGo) }
-        switch await domains.enter(self.domain) {
-        case .enter:
-            let outcome = await self.hand(over: message, while: mayGo)
-            domains.leave(self.domain)
-            return outcome
-        case .comeBack(let pause):
-            return Outcome(.deferred, reason: "email.domain_busy", retryAfter: pause)
+        guard await domains.enter(self.domain) else {
+            return Outcome(.deferred, reason: "email.domain_busy", retryAfter: DomainGate.pause)
         }
+        defer { domains.leave(self.domain) }
+        return await self.hand(over: message, while: mayGo)
     }
 
     private func hand(over message: ByteBuffer, while mayGo: @escaping @Sendable () -> Bool) async -> Outcome {

@@ -3,7 +3,8 @@
 /// The local part is `b` and, in Base32 without regard to case, ten bytes of HMAC-SHA256, one byte with the number of
 /// the attempt, and the decision's id in as many bytes as it takes. An id of up to 36 characters, a UUID say, fits
 /// into the 64 octets of RFC 5321 §4.5.3.1.1, and nothing needs to be looked up. Where the id is longer, or the attempt
-/// is not known, the number is 0 and the first half of the Message-ID follows: the ledger knows the message by it.
+/// is not known, the number is 0 and the first half of the Message-ID follows. The field `X-Martlet-Ref` says the same
+/// of ids of any length, for reports that bring the mail's header.
 
 package import DeliveryModel
 import Crypto
@@ -45,6 +46,21 @@ struct ReturnPath: Sendable {
         "\(Self.prefix)\(Base32.encode(self.signed(self.payload(decision, attempt, messageID))))@\(self.domain)"
     }
 
+    /// The field that a mail carries its own reference in.
+    static let referenceField = "x-martlet-ref"
+
+    /// Appends that field, CRLF included.
+    func appendReference(decision: String, attempt: Int, to output: inout [UInt8]) {
+        guard let number = UInt8(exactly: attempt), number > 0, let packed = PackedID.pack(decision) else { return }
+        output.append(contentsOf: "X-Martlet-Ref:\r\n \(Base32.encode(self.signed([number] + packed)))\r\n".utf8)
+    }
+
+    /// Which message such a field names; nil when this provider did not make it.
+    func subject(reference: String) -> Receipt.Subject? {
+        guard reference.utf8.count <= 256, let bytes = Base32.decode(reference.utf8) else { return nil }
+        return self.subject(signed: bytes)
+    }
+
     private func payload(_ decision: String, _ attempt: Int?, _ messageID: String) -> [UInt8] {
         if let attempt, let number = UInt8(exactly: attempt), number > 0, let packed = PackedID.pack(decision),
             packed.count + 1 + Self.macBytes <= Self.bytesMax
@@ -62,8 +78,13 @@ struct ReturnPath: Sendable {
     func subject(localPart: String) -> Receipt.Subject? {
         guard localPart.utf8.count <= EmailAddress.localPartOctetsMax,
             localPart.lowercased().hasPrefix(Self.prefix),
-            let bytes = Base32.decode(localPart.utf8.dropFirst()), bytes.count > Self.macBytes + 1
+            let bytes = Base32.decode(localPart.utf8.dropFirst())
         else { return nil }
+        return self.subject(signed: bytes)
+    }
+
+    private func subject(signed bytes: [UInt8]) -> Receipt.Subject? {
+        guard bytes.count > Self.macBytes + 1 else { return nil }
         let payload = Array(bytes[Self.macBytes...])
         let expected = self.signed(payload)
         // In constant time, though there is little to learn from ten bytes that cannot be tried offline.
@@ -99,6 +120,17 @@ package struct ReturnPaths: Sendable {
         }
         return nil
     }
+
+    /// Which message a mail's own reference names (``referenceField``); nil when none of our providers made it.
+    package func subject(reference: String) -> Receipt.Subject? {
+        for path in self.paths {
+            if let subject = path.subject(reference: reference) { return subject }
+        }
+        return nil
+    }
+
+    /// The name of the field with a mail's own reference, in lower case.
+    package static var referenceField: String { ReturnPath.referenceField }
 
     /// Which message bears this Message-ID; nil when it is none of ours. Nothing proves that the sender of a report
     /// did not make it up; the left side is hard to guess for those who never saw the mail.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Channels
 import Foundation
+import MailIntake
 import SettingsFile
 
 /// Says what is wrong before anything starts.
@@ -30,6 +31,13 @@ struct Check: AsyncParsableCommand {
         }
         let templates = TemplateLibrary(folder: settings.templatesFolder)
         problems += templates.problems.map { "\($0)" }
+        if settings.mail != nil {
+            do throws(BounceRulesError) {
+                _ = try BounceRules(path: settings.bouncesFile)
+            } catch {
+                problems += error.problems.map { "\($0)" }
+            }
+        }
         for problem in problems { note(problem) }
         guard problems.isEmpty else { throw ExitCode(1) }
         print("everything is in order")
