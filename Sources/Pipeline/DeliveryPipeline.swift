@@ -294,7 +294,8 @@ package final class DeliveryPipeline: Sendable {
         do throws(CompositionRefusal) {
             return try provider.compose(
                 CompositionRequest(
-                    decision: task.decision, step: task.step, stepIndex: task.delivery.step, now: self.clock.now()))
+                    decision: task.decision, step: task.step, stepIndex: task.delivery.step, now: self.clock.now(),
+                    attempt: task.delivery.attempts + 1))
         } catch {
             refusal = error
         }
