@@ -44,6 +44,16 @@ package struct ChannelConfiguration: Sendable {
         return ChannelConfiguration(providers: providers, warnings: warnings)
     }
 
+    /// The TXT records that receivers look for to verify signatures, as `name TXT "text"`.
+    package var dkimRecords: [String] {
+        self.providers.flatMap { provider -> [String] in
+            guard case .email(let configuration) = provider else { return [] }
+            return configuration.options.dkim?.selectors.map {
+                "\($0.name)._domainkey.\($0.domain) TXT \"\($0.key.record)\""
+            } ?? []
+        }
+    }
+
     /// How mails that come back to these providers are told apart.
     package var returnPaths: ReturnPaths {
         let mail = self.providers.compactMap { provider -> EmailConfiguration? in
