@@ -20,7 +20,7 @@ struct LedgerStatements: Sendable {
             }
             return answers.map { $0 ?? .duplicate(isSameText: false) }
         }
-        let (first, later) = Self.firstOfEach(group, by: \.decision.id)
+        let (first, later) = Self.firstOfEach(group, by: { $0.decision.id })
         let arrivals = first.map { group[$0] }
         let rows = try connection.query(
             Statements.accept,
@@ -101,7 +101,7 @@ struct LedgerStatements: Sendable {
     }
 
     func claim(_ group: [ClaimRequest], _ connection: PostgresConnection) throws(PostgresError) -> [ClaimAnswer] {
-        let (first, _) = Self.firstOfEach(group, by: \.id)
+        let (first, _) = Self.firstOfEach(group, by: { $0.id })
         let requests = first.map { group[$0] }
         let rows = try connection.query(
             Statements.claim,
@@ -187,7 +187,7 @@ struct LedgerStatements: Sendable {
     }
 
     func note(_ group: [RecipientEvent], _ connection: PostgresConnection) throws(PostgresError) -> [NoteAnswer] {
-        let (first, _) = Self.firstOfEach(group, by: \.key)
+        let (first, _) = Self.firstOfEach(group, by: { $0.key })
         let events = first.map { group[$0] }
         let rows = try connection.query(
             Statements.note,
@@ -238,13 +238,13 @@ struct LedgerStatements: Sendable {
 
     /// The positions of the first item of each key, and of the others.
     private static func firstOfEach<Item>(
-        _ group: [Item], by key: KeyPath<Item, String>
+        _ group: [Item], by key: (Item) -> String
     ) -> (first: [Int], later: [Int]) {
         var seen = Set<String>()
         var first: [Int] = []
         var later: [Int] = []
         for (index, item) in group.enumerated() {
-            if seen.insert(item[keyPath: key]).inserted { first.append(index) } else { later.append(index) }
+            if seen.insert(key(item)).inserted { first.append(index) } else { later.append(index) }
         }
         return (first, later)
     }

@@ -165,13 +165,13 @@ struct SimulationTests {
         }
         let wait = Int64.random(in: -600...600, using: &draws)
         let life = Int64.random(in: -1200...1200, using: &draws)
-        var decision = PipelineTests.decision(
+        let decision = PipelineTests.decision(
             "d-\(number)", user: "u-\(number % Self.persons)",
             class: Bool.random(using: &draws) ? .marketing : .transactional,
             plan: plan,
             notBefore: wait > 0 ? VirtualClock.start + .seconds(wait) : nil,
             expiresAt: life > 0 ? VirtualClock.start + .seconds(max(wait, 0) + life) : nil)
-        if Int.random(in: 0..<3, using: &draws) == 0 { decision.supersedes = "key-\(number % 2)" }
-        return decision
+        guard Int.random(in: 0..<3, using: &draws) == 0 else { return decision }
+        return decision.with(supersedes: "key-\(number % 2)")
     }
 }

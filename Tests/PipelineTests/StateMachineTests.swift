@@ -201,13 +201,13 @@ private struct World {
         }
         let wait = Int64.random(in: -600...600, using: &self.draws)
         let life = Int64.random(in: -1200...1200, using: &self.draws)
-        var decision = PipelineTests.decision(
+        let decision = PipelineTests.decision(
             "d-\(number)", user: "u-\(number % 5)",
             class: Bool.random(using: &self.draws) ? .marketing : .transactional,
             plan: plan, notBefore: wait > 0 ? VirtualClock.start + .seconds(wait) : nil,
             expiresAt: life > 0 ? VirtualClock.start + .seconds(max(wait, 0) + life) : nil)
-        if Int.random(in: 0..<3, using: &self.draws) == 0 { decision.supersedes = "key-\(number % 2)" }
-        return decision
+        guard Int.random(in: 0..<3, using: &self.draws) == 0 else { return decision }
+        return decision.with(supersedes: "key-\(number % 2)")
     }
 
     private mutating func template() -> String {
