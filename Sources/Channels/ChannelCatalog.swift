@@ -25,17 +25,18 @@ package struct ChannelCatalog: Sendable {
     ) {
         self.templates = templates
         self.providers = configuration.providers.map { provider in
+            let base: any Provider
             switch provider {
             case .email(let settings):
-                EmailProvider(
+                base = EmailProvider(
                     name: settings.name, concurrency: settings.concurrency, composer: settings.composer,
                     sender: settings.sender, templates: templates, transport: mail(settings.settings))
             case .sms(let settings):
-                SMSProvider(
+                base = SMSProvider(
                     name: settings.name, concurrency: settings.concurrency, segmentsMax: settings.segmentsMax,
                     format: settings.format, answers: settings.answers, templates: templates, transport: http)
             case .fcm(let settings):
-                FCMProvider(
+                base = FCMProvider(
                     name: settings.name, concurrency: settings.concurrency, url: settings.url,
                     trustFile: settings.trustFile, timeoutMilliseconds: settings.timeouts.totalMilliseconds,
                     connectTimeoutMilliseconds: settings.timeouts.connectMilliseconds,
@@ -44,6 +45,7 @@ package struct ChannelCatalog: Sendable {
                         transport: http, clock: clock),
                     templates: templates, transport: http)
             }
+            return RoutedProvider(base: base, routing: configuration.routings[provider.name] ?? ProviderRouting())
         }
     }
 

@@ -17,5 +17,7 @@ enum LedgerMigrations {
             sql: String(decoding: PackageResources._005_dead_letters_sql, as: UTF8.self)),
         PostgresMigration(
             number: 6, name: "priority", sql: String(decoding: PackageResources._006_priority_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 9, name: "providers", sql: String(decoding: PackageResources._009_providers_sql, as: UTF8.self)),
     ]
 }

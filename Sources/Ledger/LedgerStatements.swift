@@ -138,6 +138,7 @@ struct LedgerStatements: Sendable {
         delivery.lapses = try rows[row, 15].int
         let kinds = try rows[row, 16].orNil?.text.split(separator: ",") ?? []
         delivery.goalsReached = Set(kinds.compactMap { Goal(rawValue: String($0)) })
+        delivery.avoids = try rows[row, 18].orNil?.text
         return .claimed(delivery, body: try rows[row, 17].byteArray)
     }
 
@@ -177,7 +178,8 @@ struct LedgerStatements: Sendable {
                 .textArray(group) { self.settings.admission.caps.isEmpty ? nil : $0.releases },
                 .textArray(group) { $0.releases == nil ? nil : Self.message($0) }, .textArray(group) { $0.pausedBy },
                 .boolArray(group) { $0.next.isDeadLetter }, .textArray(group) { $0.waitsFor?.rawValue },
-                .textArray(group) { $0.waitsFor == nil ? nil : $0.userID },
+                .textArray(group) { $0.waitsFor == nil ? nil : $0.userID }, .boolArray(group) { $0.isCounted },
+                .textArray(group) { $0.avoids }, .float8Array(group) { $0.attempt?.propensity },
             ])
         var answers: [Hold: Bool] = [:]
         for row in 0..<rows.count {

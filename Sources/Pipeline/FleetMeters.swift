@@ -74,6 +74,14 @@ package struct FleetMeters: Sendable {
         self.registry.gauge(.inFlight).set(count)
     }
 
+    func provider(_ standing: ProviderPool.Standing) {
+        let (channel, name) = (standing.channel.rawValue, standing.provider)
+        self.registry.gauge(.providerShare, channel, name).set(standing.share)
+        self.registry.gauge(.providerCircuit, channel, name).set(standing.circuit)
+        self.registry.gauge(.providerPlaces, channel, name).set(standing.limit)
+        self.registry.gauge(.providerWaiting, channel, name).set(standing.waiting)
+    }
+
     // MARK: Upkeep
 
     func moved(_ late: [Milliseconds]) {

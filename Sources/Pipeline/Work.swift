@@ -75,4 +75,6 @@ struct OpenedAttempt: Sendable {
     let provider: String
     let addressKey: [UInt8]
     let openedAt: Timestamp
+    /// Of the choice of its provider; nil where a crash left it unknown.
+    let propensity: Double?
 }

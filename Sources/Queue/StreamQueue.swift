@@ -217,5 +217,7 @@ enum Scripts {
     static let ahead = RedisScript(source: PackageResources.turns_lua + PackageResources.ahead_lua)
     static let take = RedisScript(source: PackageResources.take_lua)
     static let bundle = RedisScript(source: PackageResources.bundle_lua)
+    static let tokens = RedisScript(source: PackageResources.tokens_lua)
+    static let quota = RedisScript(source: PackageResources.quota_lua)
     static let moveDue = RedisScript(source: PackageResources.move_due_lua)
 }

@@ -30,7 +30,7 @@ struct TestFleet {
             meters: Self.meters,
             logger: Self.silent)
         self.pipeline = DeliveryPipeline(
-            ledger: self.ledger, queue: self.queue, providers: ProviderPool(providers), intake: self.intake,
+            ledger: self.ledger, queue: self.queue, providers: ProviderPool(providers, clock: clock), intake: self.intake,
             retry: retry, admission: admission,
             clock: clock, worker: "w1", addressKey: { Array($0.utf8) }, holds: self.holds, meters: Self.meters,
             logger: Self.silent)

@@ -8,11 +8,17 @@ package protocol Provider: Sendable {
     var channel: ChannelKind { get }
     /// The most messages in flight at once, over the whole process.
     var concurrency: Int { get }
+    var routing: ProviderRouting { get }
 
     /// Turns one step of a decision into a message for this provider.
     ///
     /// - Throws: ``CompositionRefusal`` when it cannot be composed and never will.
     func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage
+}
+
+extension Provider {
+    /// As good as any other, and as fast as it answers.
+    package var routing: ProviderRouting { ProviderRouting() }
 }
 
 /// What is to be composed.
