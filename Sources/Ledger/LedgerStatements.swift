@@ -254,7 +254,7 @@ struct LedgerStatements: Sendable {
 
 extension String {
     /// What PostgreSQL can keep: a provider's words may hold anything.
-    fileprivate var withoutNUL: String {
+    var withoutNUL: String {
         self.utf8.contains(0) ? String(self.unicodeScalars.filter { $0.value != 0 }.map(Character.init)) : self
     }
 }

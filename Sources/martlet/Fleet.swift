@@ -105,6 +105,7 @@ struct Fleet {
                 Recovery(
                     ledger: connections.ledger, queue: connections.queue, clock: clock, every: .seconds(5),
                     logger: self.logger))
+            services.append(ReceiptMatcher(ledger: connections.ledger, clock: clock, logger: self.logger))
         }
         if let channels {
             // Begun once with the key and copied for each address.

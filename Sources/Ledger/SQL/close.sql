@@ -60,9 +60,9 @@ WITH input AS (
     SELECT id, epoch FROM gone UNION ALL SELECT id, epoch FROM kept
 ), tried AS (
     INSERT INTO attempts (decision, number, epoch, step, channel, provider, opened_at, closed_at, verdict, reason,
-                          detail, provider_message_id, propensity)
+                          detail, provider_message_id, address_key, propensity)
     SELECT i.id, i.number, i.epoch, i.step, i.channel, i.provider, i.opened_at, i.closed_at, i.verdict, i.reason,
-           i.detail, i.message_id, i.chosen_with
+           i.detail, i.message_id, i.address_key, i.chosen_with
     FROM input i JOIN held USING (id, epoch) WHERE i.number IS NOT NULL
 ), ended AS (
     INSERT INTO settlements (id, epoch, state, reason, step, attempts, arm, propensity, policy, seed, settled_at)
