@@ -45,7 +45,8 @@ package struct ChannelCatalog: Sendable {
                         transport: http, clock: clock),
                     templates: templates, transport: http)
             }
-            return RoutedProvider(base: base, routing: configuration.routings[provider.name] ?? ProviderRouting())
+            guard let routing = configuration.routings[provider.name], routing != ProviderRouting() else { return base }
+            return RoutedProvider(base: base, routing: routing)
         }
     }
 

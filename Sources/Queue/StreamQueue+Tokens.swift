@@ -10,7 +10,8 @@ extension StreamQueue: SendTokens {
         let gap = max(1, Int64((1_000_000 / rate.perSecond).rounded()))
         let reply = try await self.answer(
             RedisScriptCall(Scripts.tokens, keys: [Keys.tokens(name)], arguments: [gap, max(1, rate.burst), count]))
-        guard let parts = reply.array, parts.count == 2, let given = parts[0].integer, let wait = parts[1].integer else {
+        guard let parts = reply.array, parts.count == 2, let given = parts[0].integer, let wait = parts[1].integer
+        else {
             throw QueueError(.broken, "tokens.lua gave no answer")
         }
         return SendGrant(count: Int(given), wait: Milliseconds(wait))

@@ -20,7 +20,8 @@ extension GaugeMetric {
     /// How many messages a provider may have at once.
     package static let providerPlaces = GaugeMetric(
         "martlet_provider_places", unit: .none,
-        help: "Messages that may be on the wire to a provider at once: its concurrency, or less after it said slow down.",
+        help:
+            "Messages that may be on the wire to a provider at once: its concurrency, or less after it said slow down.",
         labels: [.channel, .provider],
         alertOn: "Nothing by itself: it follows what the provider bears.",
         doNotAlertOn: "A saw tooth below the file's concurrency: the limit is being looked for.")

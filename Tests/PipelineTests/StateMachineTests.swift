@@ -227,7 +227,8 @@ private struct World {
     private static func outcome(_ draws: inout SeededGenerator) -> Outcome {
         switch Int.random(in: 0..<10, using: &draws) {
         case 0..<4: .accepted
-        case 4..<6: .deferred
+        case 4: .deferred
+        case 5: Outcome(.deferred, reason: "http.429", retryAfter: .seconds(60), fault: .pace)
         case 6: .withdrawn
         case 7: .lost
         default: .rejected

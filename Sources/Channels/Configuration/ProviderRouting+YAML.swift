@@ -55,7 +55,8 @@ extension ProviderRouting {
         let domain = text.hasPrefix("*.") ? text.dropFirst(2) : text[...]
         return (1...253).contains(domain.utf8.count) && !domain.hasPrefix(".") && !domain.hasSuffix(".")
             && domain.utf8.allSatisfy {
-                $0.isASCIIDigit || ($0.isASCIILetter && $0 >= 0x60) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".")
+                $0.isASCIIDigit || ($0.isASCIILetter && $0 >= 0x60) || $0 == UInt8(ascii: "-")
+                    || $0 == UInt8(ascii: ".")
             }
     }
 }

@@ -138,7 +138,7 @@ package final class ProviderPool: Sendable {
             }
         }
         let (until, isPaced) = self.earliest(carriers, now)
-        return .later(until, isPaced ? "provider.paced" : "provider.circuit_open")
+        return .later(until, isPaced ? "busy.paced" : "busy.circuit_open")
     }
 
     /// The order in which providers are considered: those of equal rank share.
@@ -191,16 +191,16 @@ package final class ProviderPool: Sendable {
         if let warmUp = routing.warmUp, let (day, most) = warmUp.limit(at: self.clock.now()) {
             let life = Milliseconds.seconds(3 * 86_400)
             guard try await limiter.takeOne("\(name):day-\(day)", outOf: most, life: life) else {
-                return .later(until: warmUp.nextDay(after: self.clock.now()), reason: "provider.warm_up")
+                return .later(until: warmUp.nextDay(after: self.clock.now()), reason: "busy.warm_up")
             }
         }
         if let (domain, rate) = routing.domainRate(for: decision.user),
             let until = try await limiter.pass("\(name):to:\(domain)", at: rate)
         {
-            return .later(until: until, reason: "provider.rate")
+            return .later(until: until, reason: "busy.rate")
         }
         if let rate = routing.rate, let until = try await limiter.pass(name, at: rate) {
-            return .later(until: until, reason: "provider.rate")
+            return .later(until: until, reason: "busy.rate")
         }
         return nil
     }

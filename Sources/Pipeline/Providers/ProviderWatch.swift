@@ -1,7 +1,7 @@
 /// Publishes how each provider stands, and says in the log when one goes out and when it is back.
 package import DeliveryModel
 package import Logging
-package import ServiceLifecycle
+import ServiceLifecycle
 import ThreadBridge
 
 package struct ProviderWatch: Service {

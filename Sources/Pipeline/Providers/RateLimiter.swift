@@ -12,6 +12,8 @@ final class RateLimiter: Sendable {
         var freshUntil = Timestamp(milliseconds: .min)
         var isAsking = false
         var waiting = 0
+        /// How many were asked for last: more each time, as long as they are used while they are fresh.
+        var lot = 0
     }
 
     private let lines = Protected<[String: Line]>([:])
@@ -94,8 +96,9 @@ final class RateLimiter: Sendable {
             }
             guard !line.isAsking else { return .wait }
             line.isAsking = true
-            let lot = max(1, min(rate.burst, max(Int(min(rate.perSecond / 10, 10_000)), 1)))
-            return .ask(min(lot, max(1, line.waiting)))
+            let most = max(1, min(rate.burst, Int(min(rate.perSecond / 10, 10_000))))
+            line.lot = min(most, max(line.freshUntil >= now ? line.lot * 2 : 1, line.waiting, 1))
+            return .ask(line.lot)
         }
     }
 
