@@ -94,6 +94,34 @@ package enum PushTarget: Sendable, Equatable {
     case apns(token: String, topic: String)
     case fcm(token: String)
     case webpush(endpoint: String, p256dh: String, auth: String)
+
+    /// As the contract spells it.
+    package var platform: String {
+        switch self {
+        case .apns: "apns"
+        case .fcm: "fcm"
+        case .webpush: "webpush"
+        }
+    }
+
+    /// What suppression knows it by: the token, or the endpoint.
+    package var address: String {
+        switch self {
+        case .apns(let token, _), .fcm(let token): token
+        case .webpush(let endpoint, _, _): endpoint
+        }
+    }
+}
+
+/// Which of a person's devices a push message goes to. `user.push` lists them in the order of preference, the one that
+/// was used last first.
+package enum DevicePolicy: String, Sendable, CaseIterable {
+    /// To each of them.
+    case all
+    /// To the first one that is not known to be dead.
+    case latest
+    /// To one after the other, until a provider takes a message.
+    case untilAccepted = "until_accepted"
 }
 
 /// When a decision wants to be sent.

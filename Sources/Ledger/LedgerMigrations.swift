@@ -17,5 +17,7 @@ enum LedgerMigrations {
             sql: String(decoding: PackageResources._005_dead_letters_sql, as: UTF8.self)),
         PostgresMigration(
             number: 6, name: "priority", sql: String(decoding: PackageResources._006_priority_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 8, name: "devices", sql: String(decoding: PackageResources._008_devices_sql, as: UTF8.self)),
     ]
 }

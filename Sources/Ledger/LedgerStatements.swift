@@ -138,6 +138,7 @@ struct LedgerStatements: Sendable {
         delivery.lapses = try rows[row, 15].int
         let kinds = try rows[row, 16].orNil?.text.split(separator: ",") ?? []
         delivery.goalsReached = Set(kinds.compactMap { Goal(rawValue: String($0)) })
+        delivery.devices = DeviceProgress(bytes: try rows[row, 18].byteArray)
         return .claimed(delivery, body: try rows[row, 17].byteArray)
     }
 
@@ -178,6 +179,7 @@ struct LedgerStatements: Sendable {
                 .textArray(group) { $0.releases == nil ? nil : Self.message($0) }, .textArray(group) { $0.pausedBy },
                 .boolArray(group) { $0.next.isDeadLetter }, .textArray(group) { $0.waitsFor?.rawValue },
                 .textArray(group) { $0.waitsFor == nil ? nil : $0.userID },
+                .bytesArray(group) { $0.devicesToKeep.bytes },
             ])
         var answers: [Hold: Bool] = [:]
         for row in 0..<rows.count {

@@ -16,10 +16,27 @@ package final class ProviderPool: Sendable {
         self.providers = Dictionary(grouping: entries) { $0.provider.channel }
     }
 
+    package func hasProvider(of channel: ChannelKind) -> Bool { self.providers[channel] != nil }
+
+    /// Whether push has a provider that reaches `target`.
+    package func reaches(_ target: PushTarget) -> Bool {
+        self.providers[.push]?.contains { $0.provider.takes(target) } ?? false
+    }
+
+    /// Which of a person's devices a push message of `template` is for.
+    package func devicePolicy(_ template: String, locale: String?) -> DevicePolicy {
+        self.providers[.push]?.first?.provider.devicePolicy(template, locale: locale) ?? .untilAccepted
+    }
+
     /// Waits for a place at the preferred provider of `channel`, in fair turns with other flows; nil when the channel
     /// has none.
-    package func place(on channel: ChannelKind, for flow: Flow = Flow()) async throws(CancellationError) -> Place? {
-        guard let entry = self.providers[channel]?.first else { return nil }
+    ///
+    /// - Parameter target: The device that it must reach, on push.
+    package func place(
+        on channel: ChannelKind, for flow: Flow = Flow(), reaching target: PushTarget? = nil
+    ) async throws(CancellationError) -> Place? {
+        let entry = self.providers[channel]?.first { entry in target.map { entry.provider.takes($0) } ?? true }
+        guard let entry else { return nil }
         try await entry.gate.enter(flow)
         return Place(provider: entry.provider, gate: entry.gate)
     }

@@ -291,6 +291,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
                 let isSameStep = step == record.delivery.step
                 record.delivery.stepAttempts =
                     isSameStep ? record.delivery.stepAttempts + (closing.attempt == nil ? 0 : 1) : 0
+                record.delivery.devices = closing.devicesToKeep
                 if !isSameStep { record.waitsFor = closing.waitsFor }
                 let isReached = closing.waitsFor.map { record.delivery.goalsReached.contains($0) } ?? false
                 record.pausedBy = closing.pausedBy.flatMap { state.paused.contains($0) ? $0 : nil }
