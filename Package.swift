@@ -129,8 +129,8 @@ let package = Package(
         .target(
             name: "Simulators",
             dependencies: [
-                "DeliveryModel", "ThreadBridge", crypto, cryptoExtras, hummingbird, hummingbirdCore, hummingbirdHTTP2,
-                logging,
+                "DeliveryModel", "ThreadBridge", crypto, cryptoExtras, httpTypes, hummingbird, hummingbirdCore,
+                hummingbirdHTTP2, logging,
                 nioCore, nioHTTP2, nioPosix, nioSSL,
             ],
             swiftSettings: strict),
@@ -151,9 +151,8 @@ let package = Package(
         .testTarget(
             name: "ChannelsTests",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge",
-                cryptoExtras,
-                nioCore,
+                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators", "SMTPTransport",
+                "ThreadBridge", crypto, cryptoExtras, nioCore,
             ],
             exclude: ["Checks"], swiftSettings: strict),
         .testTarget(
