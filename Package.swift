@@ -140,6 +140,10 @@ let package = Package(
             name: "smtp-bench", dependencies: ["SMTPTransport", logging, nioCore, nioPosix], path: "loadtests/smtp",
             exclude: ["run"], swiftSettings: strict),
         .executableTarget(
+            name: "push-bench",
+            dependencies: ["Channels", "CurlTransport", "DeliveryModel", "SMTPTransport", crypto, nioCore],
+            path: "loadtests/push", exclude: ["run", "multi.c"], swiftSettings: strict),
+        .executableTarget(
             name: "queue-bench",
             dependencies: [
                 "DeliveryModel", "Ledger", "LocalServers", "Pipeline", "PostgresClient", "Queue", "RedisClient",

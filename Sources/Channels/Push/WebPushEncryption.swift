@@ -2,7 +2,7 @@
 ///
 /// RFC 8291 has a sender make a key pair for a message. A pair costs as much as all the rest together, so one serves
 /// for at most ten minutes and 10,000 messages, and each message still gets keys of its own: the salt is
-/// drawn anew, and the agreed secret differs from browser to browser. What is given up: who steals a pair out of the
+/// drawn anew, and the agreed secret differs from browser to browser (it is kept as long as the pair). What is given up: who steals a pair out of the
 /// process' memory can read the messages of ten minutes instead of one; pairs are never written down. See docs/channels.md.
 
 import Crypto
@@ -58,18 +58,25 @@ enum WebPushEncryption {
     private static let nonceLabel = Array("Content-Encoding: nonce\u{0}\u{1}".utf8)
     private static let agreementLabel = Array("WebPush: info\u{0}".utf8)
 
-    /// The whole body: header and one record; nil when `plaintext` is too long or the browser's key is a bad one.
+    /// What the keys of messages between the two are made of (RFC 8291 §3.3); nil when the browser's key is a bad one.
+    static func agree(_ sender: WebPushSenderKey, with keys: WebPushKeys) -> SymmetricKey? {
+        do {
+            return try sender.privateKey.sharedSecretFromKeyAgreement(with: keys.publicKey).hkdfDerivedSymmetricKey(
+                using: SHA256.self, salt: keys.authSecret,
+                sharedInfo: self.agreementLabel + keys.publicBytes + sender.publicBytes, outputByteCount: 32)
+        } catch {
+            return nil
+        }
+    }
+
+    /// The whole body: header and one record; nil when `plaintext` is too long.
     ///
-    /// `salt` has 16 bytes, never used twice.
+    /// `material` is what ``agree(_:with:)`` gave for `sender`; `salt` has 16 bytes, never used twice.
     static func encrypt(
-        _ plaintext: [UInt8], for keys: WebPushKeys, with sender: WebPushSenderKey, salt: [UInt8]
+        _ plaintext: [UInt8], under material: SymmetricKey, of sender: WebPushSenderKey, salt: [UInt8]
     ) -> [UInt8]? {
         guard plaintext.count <= self.plaintextBytesMax, salt.count == 16 else { return nil }
         do {
-            let shared = try sender.privateKey.sharedSecretFromKeyAgreement(with: keys.publicKey)
-            let material = shared.hkdfDerivedSymmetricKey(
-                using: SHA256.self, salt: keys.authSecret,
-                sharedInfo: self.agreementLabel + keys.publicBytes + sender.publicBytes, outputByteCount: 32)
             // HKDF of RFC 5869, whose second part is one HMAC where so little comes out.
             let extracted = SymmetricKey(data: HKDF<SHA256>.extract(inputKeyMaterial: material, salt: salt))
             let key = Array(HMAC<SHA256>.authenticationCode(for: self.keyLabel, using: extracted).prefix(16))
@@ -99,6 +106,8 @@ final class WebPushSenderKeys: Sendable {
         var key = WebPushSenderKey()
         var uses = 0
         var madeAt: Timestamp
+        /// With whom there is an agreement, by the browser's keys; no more than there were uses.
+        var agreements: [[UInt8]: SymmetricKey] = [:]
     }
 
     private let state: Protected<State>
@@ -107,13 +116,22 @@ final class WebPushSenderKeys: Sendable {
         self.state = Protected(State(madeAt: now))
     }
 
-    func next(now: Timestamp) -> WebPushSenderKey {
-        self.state.withLock { state in
+    /// The pair for the next message, and what it agrees on with the browser; nil when the browser's key is a bad one.
+    func next(for keys: WebPushKeys, now: Timestamp) -> (sender: WebPushSenderKey, material: SymmetricKey)? {
+        let name = keys.publicBytes + keys.authSecret
+        let (sender, known) = self.state.withLock { state in
             let age = now.since(state.madeAt)
             if state.uses >= Self.usesMax || age >= Self.lifetime || age.count < 0 { state = State(madeAt: now) }
             state.uses += 1
-            return state.key
+            return (state.key, state.agreements[name])
         }
+        if let known { return (sender, known) }
+        // Most of the work, and so outside of the lock.
+        guard let material = WebPushEncryption.agree(sender, with: keys) else { return nil }
+        self.state.withLock { state in
+            if state.key.publicBytes == sender.publicBytes { state.agreements[name] = material }
+        }
+        return (sender, material)
     }
 
     /// 16 bytes from the system.

@@ -46,9 +46,10 @@ package struct WebPushProvider: Provider {
             TemplateVariables(request.decision), limit: PushRequestSettings.renderedBytesMax)
         let message = try WebPushMessage(
             content, key: request.idempotencyKey, lifetime: request.decision.expiresAt?.since(request.now))
-        let body = WebPushEncryption.encrypt(
-            message.plaintext, for: keys, with: self.senderKeys.next(now: request.now), salt: WebPushSenderKeys.salt())
-        guard let body else {
+        guard let (sender, material) = self.senderKeys.next(for: keys, now: request.now),
+            let body = WebPushEncryption.encrypt(
+                message.plaintext, under: material, of: sender, salt: WebPushSenderKeys.salt())
+        else {
             throw CompositionRefusal(.addressInvalid, "`keys.p256dh` of the subscription takes part in no agreement")
         }
         var http = self.settings.request(url: endpoint, headers: message.headers, body: body)
