@@ -9,6 +9,12 @@ struct RoutedProvider: Provider {
     var channel: ChannelKind { self.base.channel }
     var concurrency: Int { self.base.concurrency }
 
+    func takes(_ target: PushTarget) -> Bool { self.base.takes(target) }
+
+    func devicePolicy(_ template: String, locale: String?) -> DevicePolicy {
+        self.base.devicePolicy(template, locale: locale)
+    }
+
     func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage {
         try self.base.compose(request)
     }

@@ -52,13 +52,15 @@ package final class Decision: Sendable, Equatable {
         self.trace = trace
     }
 
-    /// The same decision about what more is known of the user, or with another key or campaign.
-    package func with(user: User? = nil, campaign: String? = nil, supersedes: String? = nil) -> Decision {
+    /// The same decision about what more is known of the user, or with other data, another key or campaign.
+    package func with(
+        user: User? = nil, campaign: String? = nil, data: JSONObject? = nil, supersedes: String? = nil
+    ) -> Decision {
         Decision(
             id: self.id, user: user ?? self.user, campaign: campaign ?? self.campaign,
             messageClass: self.messageClass, priority: self.priority, notBefore: self.notBefore,
             expiresAt: self.expiresAt, timing: self.timing, choice: self.choice, context: self.context,
-            propensity: self.propensity, data: self.data, reward: self.reward,
+            propensity: self.propensity, data: data ?? self.data, reward: self.reward,
             supersedes: supersedes ?? self.supersedes, trace: self.trace)
     }
 
@@ -116,6 +118,34 @@ package enum PushTarget: Sendable, Equatable {
     case apns(token: String, topic: String)
     case fcm(token: String)
     case webpush(endpoint: String, p256dh: String, auth: String)
+
+    /// As the contract spells it.
+    package var platform: String {
+        switch self {
+        case .apns: "apns"
+        case .fcm: "fcm"
+        case .webpush: "webpush"
+        }
+    }
+
+    /// What suppression knows it by: the token, or the endpoint.
+    package var address: String {
+        switch self {
+        case .apns(let token, _), .fcm(let token): token
+        case .webpush(let endpoint, _, _): endpoint
+        }
+    }
+}
+
+/// Which of a person's devices a push message goes to. `user.push` lists them in the order of preference, the one that
+/// was used last first.
+package enum DevicePolicy: String, Sendable, CaseIterable {
+    /// To each of them.
+    case all
+    /// To the first one that is not known to be dead.
+    case latest
+    /// To one after the other, until a provider takes a message.
+    case untilAccepted = "until_accepted"
 }
 
 /// When a decision wants to be sent.

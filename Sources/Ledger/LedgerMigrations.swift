@@ -21,5 +21,7 @@ enum LedgerMigrations {
             number: 7, name: "receipts", sql: String(decoding: PackageResources._007_receipts_sql, as: UTF8.self)),
         PostgresMigration(
             number: 8, name: "providers", sql: String(decoding: PackageResources._008_providers_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 9, name: "devices", sql: String(decoding: PackageResources._009_devices_sql, as: UTF8.self)),
     ]
 }

@@ -139,6 +139,7 @@ struct LedgerStatements: Sendable {
         let kinds = try rows[row, 16].orNil?.text.split(separator: ",") ?? []
         delivery.goalsReached = Set(kinds.compactMap { Goal(rawValue: String($0)) })
         delivery.avoids = try rows[row, 18].orNil?.text
+        delivery.devices = DeviceProgress(bytes: try rows[row, 19].byteArray)
         return .claimed(delivery, body: try rows[row, 17].byteArray)
     }
 
@@ -180,6 +181,7 @@ struct LedgerStatements: Sendable {
                 .boolArray(group) { $0.next.isDeadLetter }, .textArray(group) { $0.waitsFor?.rawValue },
                 .textArray(group) { $0.waitsFor == nil ? nil : $0.userID }, .boolArray(group) { $0.isCounted },
                 .textArray(group) { $0.avoids }, .float8Array(group) { $0.attempt?.propensity },
+                .bytesArray(group) { $0.devicesToKeep.bytes },
             ])
         var answers: [Hold: Bool] = [:]
         for row in 0..<rows.count {

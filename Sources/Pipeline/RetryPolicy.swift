@@ -94,7 +94,8 @@ package struct RetryPolicy: Sendable, Equatable {
         return Milliseconds(asked + Int64(Double(ceiling) * share))
     }
 
-    private func afterSending(_ decision: Decision, plan: [Step], at step: Int, now: Timestamp) -> NextMove {
+    /// What is to be done once a provider has taken the message of `step`.
+    package func afterSending(_ decision: Decision, plan: [Step], at step: Int, now: Timestamp) -> NextMove {
         guard step + 1 < plan.count, plan[step].until != nil, let within = plan[step].within else {
             return .settle(.sent, reason: "accepted")
         }

@@ -161,7 +161,7 @@ func opening(
 func closing(
     _ delivery: Delivery, _ outcome: Outcome?, number: Int = 1, next: NextMove = .settle(.sent, reason: "accepted"),
     step: Int = 0, address: String = "ada", detail: String? = nil, plan: ChosenPlan? = nil,
-    releases: String? = nil, pausedBy: String? = nil
+    releases: String? = nil, pausedBy: String? = nil, devices: DeviceProgress = DeviceProgress()
 ) -> Closing {
     let attempt = outcome.map {
         ClosedAttempt(
@@ -170,7 +170,7 @@ func closing(
     }
     return Closing(
         id: delivery.id, epoch: delivery.epoch, attempt: attempt, next: next, plan: plan, step: step, detail: detail,
-        releases: releases, pausedBy: pausedBy, at: now())
+        releases: releases, pausedBy: pausedBy, devices: devices, at: now())
 }
 
 extension Outcome {

@@ -293,6 +293,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
                     isSameStep ? record.delivery.stepAttempts + (closing.isCounted ? 1 : 0) : 0
                 record.delivery.avoids =
                     isSameStep ? (closing.attempt == nil ? record.delivery.avoids : closing.avoids) : nil
+                record.delivery.devices = closing.devicesToKeep
                 if !isSameStep { record.waitsFor = closing.waitsFor }
                 let isReached = closing.waitsFor.map { record.delivery.goalsReached.contains($0) } ?? false
                 record.pausedBy = closing.pausedBy.flatMap { state.paused.contains($0) ? $0 : nil }

@@ -69,11 +69,13 @@ enum ProviderConfiguration: Sendable {
     case email(EmailConfiguration)
     case sms(SMSConfiguration)
     case fcm(FCMConfiguration)
+    case apns(APNsConfiguration)
+    case webpush(WebPushConfiguration)
 
     private enum Kind: String, CaseIterable {
         case smtp
         case httpSMS = "http-sms"
-        case fcm
+        case fcm, apns, webpush
     }
 
     var name: String {
@@ -81,6 +83,8 @@ enum ProviderConfiguration: Sendable {
         case .email(let configuration): configuration.name
         case .sms(let configuration): configuration.name
         case .fcm(let configuration): configuration.name
+        case .apns(let configuration): configuration.name
+        case .webpush(let configuration): configuration.name
         }
     }
 
@@ -105,6 +109,18 @@ enum ProviderConfiguration: Sendable {
                 return nil
             }
             self = .fcm(configuration)
+        case .apns:
+            guard let configuration = APNsConfiguration(reading: root, name: name) else {
+                root.finish()
+                return nil
+            }
+            self = .apns(configuration)
+        case .webpush:
+            guard let configuration = WebPushConfiguration(reading: root, name: name) else {
+                root.finish()
+                return nil
+            }
+            self = .webpush(configuration)
         }
         root.finish()
         guard file.problems.isEmpty else { return nil }
@@ -117,8 +133,7 @@ struct FCMConfiguration: Sendable {
     var concurrency: Int
     var url: String
     var tokenEndpoint: String
-    var trustFile: String?
-    var timeouts: HTTPTimeouts
+    var settings: PushRequestSettings
     var account: ServiceAccount
 
     /// Nil when there is no usable service account; the problem is noted.
@@ -126,12 +141,11 @@ struct FCMConfiguration: Sendable {
         self.name = name
         let endpoint = root.httpEndpoint("endpoint", isRequired: false)?.text ?? "https://fcm.googleapis.com"
         let ownTokenEndpoint = root.httpEndpoint("token_endpoint", isRequired: false)
-        self.trustFile = root.filePath("trust_file")
+        self.settings = PushRequestSettings(reading: root)
         let project = root.overridable("project")
         let limits = root.section("limits")
         self.concurrency = limits.integer("concurrency", in: 1...10_000, default: 256)
         limits.finish()
-        self.timeouts = HTTPTimeouts(reading: root.section("timeouts"))
         guard let secret = root.secret("service_account", required: true, singleLine: false) else { return nil }
         do throws(ServiceAccountProblem) {
             self.account = try ServiceAccount(parsing: Array(secret.utf8))

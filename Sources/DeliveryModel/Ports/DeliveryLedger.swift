@@ -155,11 +155,14 @@ package final class Closing: Sendable {
     package let releases: String?
     /// The pause for which it rests.
     package let pausedBy: String?
+    /// The devices that `step` is done with, this attempt's included.
+    package let devices: DeviceProgress
     package let at: Timestamp
 
     package init(
         id: String, epoch: Int, attempt: ClosedAttempt?, next: NextMove, plan: ChosenPlan?, step: Int,
-        userID: String? = nil, detail: String? = nil, releases: String? = nil, pausedBy: String? = nil, at: Timestamp
+        userID: String? = nil, detail: String? = nil, releases: String? = nil, pausedBy: String? = nil,
+        devices: DeviceProgress = DeviceProgress(), at: Timestamp
     ) {
         self.id = id
         self.epoch = epoch
@@ -171,12 +174,14 @@ package final class Closing: Sendable {
         self.detail = detail
         self.releases = releases
         self.pausedBy = pausedBy
+        self.devices = devices
         self.at = at
     }
 
     /// The goal that the delivery rests for from now on; nil when it rests for another reason, or ends.
     package var waitsFor: Goal? {
-        guard case .rest = self.next, self.attempt?.outcome.verdict == .accepted,
+        guard case .rest(_, let step, _) = self.next, step != self.step,
+            self.attempt?.outcome.verdict == .accepted || self.devices.hasAccepted,
             let steps = self.plan?.steps, steps.indices.contains(self.step)
         else { return nil }
         return steps[self.step].until
@@ -189,6 +194,12 @@ package final class Closing: Sendable {
     package var avoids: String? {
         guard let attempt = self.attempt, attempt.outcome.fault == .provider else { return nil }
         return attempt.provider
+    }
+
+    /// What is to be kept of ``devices``: nothing once another step comes.
+    package var devicesToKeep: DeviceProgress {
+        guard case .rest(_, let step, _) = self.next, step == self.step else { return DeviceProgress() }
+        return self.devices
     }
 
     /// What was tried, or would have been.

@@ -14,6 +14,18 @@ package protocol Provider: Sendable {
     ///
     /// - Throws: ``CompositionRefusal`` when it cannot be composed and never will.
     func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage
+
+    /// Whether it can reach this device; asked of providers of push only.
+    func takes(_ target: PushTarget) -> Bool
+
+    /// Which devices a push message of `template` goes to; asked of providers of push only.
+    func devicePolicy(_ template: String, locale: String?) -> DevicePolicy
+}
+
+extension Provider {
+    package func takes(_ target: PushTarget) -> Bool { true }
+
+    package func devicePolicy(_ template: String, locale: String?) -> DevicePolicy { .untilAccepted }
 }
 
 extension Provider {
@@ -28,12 +40,15 @@ package struct CompositionRequest: Sendable {
     /// Position of `step` in the plan, from 0.
     package var stepIndex: Int
     package var now: Timestamp
+    /// The device that it goes to, on push; nil leaves the choice to the provider.
+    package var target: PushTarget?
 
-    package init(decision: Decision, step: Step, stepIndex: Int, now: Timestamp) {
+    package init(decision: Decision, step: Step, stepIndex: Int, now: Timestamp, target: PushTarget? = nil) {
         self.decision = decision
         self.step = step
         self.stepIndex = stepIndex
         self.now = now
+        self.target = target
     }
 
     /// Identifies this message at every provider and over every attempt: the same step of the same

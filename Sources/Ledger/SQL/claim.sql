@@ -25,7 +25,7 @@ SELECT i.id,
        (SELECT string_agg(DISTINCT e.kind, ',') FROM events e
         WHERE t.step > 0 AND e.decision = t.id AND e.kind IN ('delivered', 'open', 'click', 'conversion')),
        CASE WHEN t.id IS NOT NULL THEN d.body END,
-       t.avoids
+       t.avoids, t.devices
 FROM input i
 LEFT JOIN taken t USING (id)
 LEFT JOIN unsettled u USING (id)

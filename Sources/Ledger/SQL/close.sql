@@ -9,7 +9,7 @@
 --      $25 person whose caps no longer count $26 message, or null; $27 the pause it rests for or null,
 --      $28 becomes a dead letter, $29 the goal that is rested for or null, $30 then its user,
 --      $31 counts as an attempt at the step, $32 the provider to avoid next or null, $33 with what probability the provider
---      was chosen or null (arrays).
+--      was chosen or null, $34 the devices that the step is done with (arrays).
 -- Out: one row for each id and epoch: whether it was recorded, now or by an earlier call with the same epoch.
 WITH input AS (
     -- A goal that was reached while its message was on the wire is not rested for.
@@ -21,10 +21,10 @@ WITH input AS (
                 $14::bool[], $15::text[], $16::text[], $17::timestamptz[], $18::int4[], $19::text[],
                 $20::float8[], $21::text[], $22::int8[], $23::timestamptz[], $25::text[],
                 $26::text[], $27::text[], $28::bool[], $29::text[], $30::text[], $31::bool[], $32::text[],
-                $33::float8[])
+                $33::float8[], $34::bytea[])
         AS i(id, epoch, step, number, channel, provider, address_key, opened_at, closed_at, verdict, reason, detail,
              message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at,
-             user_id, message, paused_by, is_dead_letter, waits_for, waits_user, is_counted, avoids, chosen_with)
+             user_id, message, paused_by, is_dead_letter, waits_for, waits_user, is_counted, avoids, chosen_with, devices)
 ), standing AS (
     -- Whoever resumes a scope waits for these locks, and then finds what rests for it.
     SELECT scope FROM pauses WHERE scope IN (SELECT paused_by FROM input) FOR KEY SHARE
@@ -48,7 +48,7 @@ WITH input AS (
                              WHEN i.is_counted THEN u.step_attempts + 1 ELSE u.step_attempts END,
         avoids = CASE WHEN i.rest_step <> u.step THEN NULL WHEN i.number IS NULL THEN u.avoids ELSE i.avoids END,
         attempts = greatest(u.attempts, i.number), has_sent = u.has_sent OR coalesce(i.verdict = 'accepted', false),
-        step = i.rest_step,
+        step = i.rest_step, devices = i.devices,
         -- Between two attempts at a step what was waited for before it still counts.
         waits_for = CASE WHEN i.rest_step <> u.step THEN i.waits_for ELSE u.waits_for END,
         waits_user = CASE WHEN i.rest_step <> u.step THEN i.waits_user ELSE u.waits_user END,

@@ -38,14 +38,20 @@ package final class ProviderPool: Sendable {
     package struct Request: Sendable {
         let decision: Decision
         let channel: ChannelKind
+        /// The device that it must reach, on push.
+        let target: PushTarget?
         /// The provider at which the attempt before failed by the provider's own fault.
         let avoids: String?
         /// What the draw is made with: the same attempt draws the same.
         let seed: UInt64
 
-        package init(decision: Decision, channel: ChannelKind, avoids: String? = nil, seed: UInt64) {
+        package init(
+            decision: Decision, channel: ChannelKind, reaching target: PushTarget? = nil, avoids: String? = nil,
+            seed: UInt64
+        ) {
             self.decision = decision
             self.channel = channel
+            self.target = target
             self.avoids = avoids
             self.seed = seed
         }
@@ -87,11 +93,28 @@ package final class ProviderPool: Sendable {
     }
 
     /// Whether another provider than this one would take the task's message now.
-    func hasOther(than name: String, for task: SendTask) -> Bool {
-        (self.entries[task.step.channel] ?? []).contains {
-            $0.provider.name != name && $0.routing.weight > 0
-                && $0.routing.carries(task.decision.messageClass, to: task.decision.user, on: task.step.channel)
-                && self.isOpen($0)
+    func hasOther(than name: String, for task: SendTask, reaching target: PushTarget?) -> Bool {
+        self.carriers(of: task.decision, on: task.step.channel, reaching: target).contains {
+            $0.provider.name != name && self.isOpen($0)
+        }
+    }
+
+    /// Whether push has a provider that reaches `target`.
+    package func reaches(_ target: PushTarget) -> Bool {
+        self.entries[.push]?.contains { $0.provider.takes(target) } ?? false
+    }
+
+    package func hasProvider(of channel: ChannelKind) -> Bool { self.entries[channel] != nil }
+
+    /// Which of a person's devices a push message of `template` is for.
+    package func devicePolicy(_ template: String, locale: String?) -> DevicePolicy {
+        self.entries[.push]?.first?.provider.devicePolicy(template, locale: locale) ?? .untilAccepted
+    }
+
+    private func carriers(of decision: Decision, on channel: ChannelKind, reaching target: PushTarget?) -> [Entry] {
+        (self.entries[channel] ?? []).filter { entry in
+            entry.routing.weight > 0 && entry.routing.carries(decision.messageClass, to: decision.user, on: channel)
+                && target.map { entry.provider.takes($0) } ?? true
         }
     }
 
@@ -111,9 +134,7 @@ package final class ProviderPool: Sendable {
 
     private func choose(_ request: Request) -> Chosen {
         let (decision, channel, now) = (request.decision, request.channel, self.clock.now())
-        let carriers = (self.entries[channel] ?? []).filter {
-            $0.routing.weight > 0 && $0.routing.carries(decision.messageClass, to: decision.user, on: channel)
-        }
+        let carriers = self.carriers(of: decision, on: channel, reaching: request.target)
         guard !carriers.isEmpty else { return .none }
         var open = carriers.filter { self.isOpen($0) }
         // The one that has just failed is asked again only where there is no other.
