@@ -137,8 +137,8 @@ let package = Package(
         .target(
             name: "Simulators",
             dependencies: [
-                "DeliveryModel", "ThreadBridge", crypto, cryptoExtras, hummingbird, hummingbirdCore, hummingbirdHTTP2,
-                logging,
+                "DeliveryModel", "ThreadBridge", crypto, cryptoExtras, httpTypes, hummingbird, hummingbirdCore,
+                hummingbirdHTTP2, logging,
                 nioCore, nioHTTP2, nioPosix, nioSSL,
             ],
             swiftSettings: strict),
@@ -147,6 +147,10 @@ let package = Package(
         .executableTarget(
             name: "smtp-bench", dependencies: ["SMTPTransport", logging, nioCore, nioPosix], path: "loadtests/smtp",
             exclude: ["run"], swiftSettings: strict),
+        .executableTarget(
+            name: "push-bench",
+            dependencies: ["Channels", "CurlTransport", "DeliveryModel", "SMTPTransport", crypto, nioCore],
+            path: "loadtests/push", exclude: ["run", "multi.c"], swiftSettings: strict),
         .executableTarget(
             name: "queue-bench",
             dependencies: [
@@ -159,8 +163,8 @@ let package = Package(
         .testTarget(
             name: "ChannelsTests",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge", crypto,
-                cryptoExtras, logging, nioCore, nioPosix,
+                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators", "SMTPTransport",
+                "ThreadBridge", crypto, cryptoExtras, logging, nioCore, nioPosix,
             ],
             exclude: ["Checks"], swiftSettings: strict),
         .testTarget(

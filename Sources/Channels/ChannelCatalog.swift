@@ -33,26 +33,42 @@ package struct ChannelCatalog: Sendable {
         self.warnings = configuration.warnings
         self.returnPaths = configuration.returnPaths
         self.providers = configuration.providers.map { provider in
+            let base: any Provider
             switch provider {
             case .email(let settings):
-                EmailProvider(
+                base = EmailProvider(
                     name: settings.name, concurrency: settings.concurrency, composer: settings.composer,
                     sender: settings.sender, options: settings.options(unsubscribe: unsubscribe), templates: templates,
                     transport: mail(settings.settings))
             case .sms(let settings):
-                SMSProvider(
+                base = SMSProvider(
                     name: settings.name, concurrency: settings.concurrency, segmentsMax: settings.segmentsMax,
                     format: settings.format, answers: settings.answers, templates: templates, transport: http)
             case .fcm(let settings):
-                FCMProvider(
+                base = FCMProvider(
                     name: settings.name, concurrency: settings.concurrency, url: settings.url,
-                    trustFile: settings.trustFile, timeoutMilliseconds: settings.timeouts.totalMilliseconds,
-                    connectTimeoutMilliseconds: settings.timeouts.connectMilliseconds,
+                    settings: settings.settings,
                     tokens: AccessTokens(
-                        account: settings.account, endpoint: settings.tokenEndpoint, trustFile: settings.trustFile,
+                        account: settings.account, endpoint: settings.tokenEndpoint,
+                        trustFile: settings.settings.trustFile,
                         transport: http, clock: clock),
                     templates: templates, transport: http)
+            case .apns(let settings):
+                base = APNsProvider(
+                    name: settings.name, concurrency: settings.concurrency, endpoint: settings.endpoint,
+                    topics: settings.topics, settings: settings.settings,
+                    tokens: APNsTokens(
+                        key: settings.key, keyID: settings.keyID, teamID: settings.teamID, clock: clock),
+                    templates: templates, transport: http)
+            case .webpush(let settings):
+                base = WebPushProvider(
+                    name: settings.name, concurrency: settings.concurrency,
+                    allowsPrivateAddresses: settings.allowsPrivateAddresses, settings: settings.settings,
+                    tokens: VAPIDTokens(key: settings.key, subject: settings.subject, clock: clock),
+                    senderKeys: WebPushSenderKeys(now: clock.now()), templates: templates, transport: http)
             }
+            guard let routing = configuration.routings[provider.name], routing != ProviderRouting() else { return base }
+            return RoutedProvider(base: base, routing: routing)
         }
     }
 

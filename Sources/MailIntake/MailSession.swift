@@ -6,8 +6,10 @@
 
 package struct MailSession: Sendable {
     package struct Limits: Sendable {
-        /// Of one mail; announced as SIZE (RFC 1870).
-        package var mailOctetsMax = 10 * 1024 * 1024
+        /// Of one mail; announced as SIZE (RFC 1870). A bounce may bring all of a large mail of ours back.
+        package var mailOctetsMax = 50 * 1024 * 1024
+        /// What is kept of it: reports say what they have to say first, and the mail that they bring comes last.
+        package var keptOctetsMax = 512 * 1024
         /// RFC 5321 §4.5.3.1.4 has 512, with extensions more.
         package var lineOctetsMax = 2048
         package var recipientsMax = 100
@@ -41,6 +43,8 @@ package struct MailSession: Sendable {
     private var sender: String?
     private var recipients: [String] = []
     private var content: [UInt8] = []
+    /// Of the mail so far, whether kept or not.
+    private var octets = 0
     private var isTooLarge = false
     /// Whether the line that is being read began behind CR LF.
     private var isAfterLineEnd = true
@@ -137,13 +141,14 @@ package struct MailSession: Sendable {
     }
 
     private mutating func append(_ bytes: ArraySlice<UInt8>) {
-        guard !self.isTooLarge else { return }
-        guard self.content.count + bytes.count <= self.limits.mailOctetsMax else {
+        self.octets += bytes.count
+        guard self.octets <= self.limits.mailOctetsMax else {
             self.isTooLarge = true
             self.content = []
             return
         }
-        self.content.append(contentsOf: bytes)
+        let room = self.limits.keptOctetsMax - self.content.count
+        if room > 0 { self.content.append(contentsOf: bytes.prefix(room)) }
     }
 
     private mutating func endOfContent() -> [Action] {
@@ -164,6 +169,7 @@ package struct MailSession: Sendable {
         self.sender = nil
         self.recipients = []
         self.content = []
+        self.octets = 0
         self.isTooLarge = false
         self.isAfterLineEnd = true
     }

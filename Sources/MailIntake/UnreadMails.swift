@@ -5,6 +5,9 @@ import Foundation
 import NIOPosix
 
 package struct UnreadMails: Sendable {
+    /// Of one mail; the folder has no more than this for each of its files.
+    private static let octetsMax = 256 * 1024
+
     private let folder: String
     private let filesMax: Int
 
@@ -36,7 +39,7 @@ package struct UnreadMails: Sendable {
         let now = Int64(Date().timeIntervalSince1970 * 1000)
         var content = Data("Return-Path: <\(self.clean(mail.sender))>\r\n".utf8)
         for recipient in mail.recipients { content += Data("Delivered-To: \(self.clean(recipient))\r\n".utf8) }
-        content += Data(mail.content)
+        content += Data(mail.content.prefix(self.octetsMax))
         let path = "\(folder)/\(now)_\(digest).eml"
         guard files.createFile(atPath: path, contents: content, attributes: [.posixPermissions: 0o600]) else {
             throw CocoaError(.fileWriteUnknown)

@@ -206,6 +206,8 @@ import Testing
             providersFolder: folder.path, templatesFolder: Repository.templates, environment: ["DKIM_KEY": Self.seed],
             http: FakeHTTP { _ in .success(HTTPResponse(200)) }, clock: ManualClock(), mail: { _ in mail })
         #expect(catalog.warnings.isEmpty)
+        let known = try ChannelConfiguration.load(providersFolder: folder.path, environment: ["DKIM_KEY": Self.seed])
+        #expect(known.dkimRecords.last == "e1._domainkey.example.com TXT \"\(try DKIMKey(parsing: Self.seed).record)\"")
         let provider = try #require(catalog.providers.first)
         let outcome = await (try provider.compose(.example(channel: .email, template: "welcome"))).send()
         #expect(outcome.verdict == .accepted)

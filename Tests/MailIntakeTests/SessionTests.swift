@@ -82,6 +82,15 @@ import Testing
         #expect(heard.mails.map { String(decoding: $0.content, as: UTF8.self) } == ["ok\r\n"])
     }
 
+    @Test func `of a large mail the beginning is kept`() {
+        var limits = MailSession.Limits()
+        limits.keptOctetsMax = 10
+        var session = self.session(limits)
+        let heard = self.talk(
+            &session, "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<b1@x.test>\r\nDATA\r\n12345\r\n67890\r\nrest\r\n.\r\n")
+        #expect(heard.mails.map { String(decoding: $0.content, as: UTF8.self) } == ["12345\r\n678"])
+    }
+
     @Test(arguments: [
         ("MAIL FROM:<>\r\n", "503 5.5.1"), ("EHLO a\r\nDATA\r\n", "503 5.5.1"),
         ("EHLO a\r\nRCPT TO:<b@x>\r\n", "503 5.5.1"),
@@ -116,6 +125,7 @@ import Testing
         var limits = MailSession.Limits()
         limits.lineOctetsMax = 200
         limits.mailOctetsMax = 1000
+        limits.keptOctetsMax = 400
         for round in 0..<600 {
             let text =
                 "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<b1@x.test>\r\nDATA\r\n"

@@ -77,6 +77,15 @@ package final class TemplateLibrary: Sendable {
         return push
     }
 
+    /// Which devices `push.json` of a template is for; the default where there is none that could be sent.
+    func devicePolicy(_ name: String, locale: String?) -> DevicePolicy {
+        do throws(CompositionRefusal) {
+            return try self.push(name, locale: locale).devices
+        } catch {
+            return .untilAccepted
+        }
+    }
+
     private var shelf: TemplateShelf { self.state.withLock { $0 } }
 }
 

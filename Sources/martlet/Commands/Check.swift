@@ -26,6 +26,7 @@ struct Check: AsyncParsableCommand {
             for warning in configuration.warnings { note("warning: \(warning)") }
             let names = configuration.providerNames
             print("providers: \(names.isEmpty ? "none is enabled" : names.joined(separator: ", "))")
+            for record in configuration.dkimRecords { print("to be in the DNS: \(record)") }
         } catch {
             problems += error.problems.map { "\($0)" }
         }
