@@ -25,17 +25,18 @@ package struct ChannelCatalog: Sendable {
     ) {
         self.templates = templates
         self.providers = configuration.providers.map { provider in
+            let base: any Provider
             switch provider {
             case .email(let settings):
-                EmailProvider(
+                base = EmailProvider(
                     name: settings.name, concurrency: settings.concurrency, composer: settings.composer,
                     sender: settings.sender, templates: templates, transport: mail(settings.settings))
             case .sms(let settings):
-                SMSProvider(
+                base = SMSProvider(
                     name: settings.name, concurrency: settings.concurrency, segmentsMax: settings.segmentsMax,
                     format: settings.format, answers: settings.answers, templates: templates, transport: http)
             case .fcm(let settings):
-                FCMProvider(
+                base = FCMProvider(
                     name: settings.name, concurrency: settings.concurrency, url: settings.url,
                     settings: settings.settings,
                     tokens: AccessTokens(
@@ -44,19 +45,21 @@ package struct ChannelCatalog: Sendable {
                         transport: http, clock: clock),
                     templates: templates, transport: http)
             case .apns(let settings):
-                APNsProvider(
+                base = APNsProvider(
                     name: settings.name, concurrency: settings.concurrency, endpoint: settings.endpoint,
                     topics: settings.topics, settings: settings.settings,
                     tokens: APNsTokens(
                         key: settings.key, keyID: settings.keyID, teamID: settings.teamID, clock: clock),
                     templates: templates, transport: http)
             case .webpush(let settings):
-                WebPushProvider(
+                base = WebPushProvider(
                     name: settings.name, concurrency: settings.concurrency,
                     allowsPrivateAddresses: settings.allowsPrivateAddresses, settings: settings.settings,
                     tokens: VAPIDTokens(key: settings.key, subject: settings.subject, clock: clock),
                     senderKeys: WebPushSenderKeys(now: clock.now()), templates: templates, transport: http)
             }
+            guard let routing = configuration.routings[provider.name], routing != ProviderRouting() else { return base }
+            return RoutedProvider(base: base, routing: routing)
         }
     }
 

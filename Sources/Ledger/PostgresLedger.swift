@@ -40,6 +40,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
     private let closes: GroupCommit<Closing, Bool, LedgerError>
     let profileReads: GroupCommit<String, User?, LedgerError>
     private let notes: GroupCommit<RecipientEvent, NoteAnswer, LedgerError>
+    let receipts: GroupCommit<Receipt, ReceiptAnswer, LedgerError>
 
     /// - Parameters:
     ///   - pool: At least four connections, so that each kind of commit may go on beside the others.
@@ -76,6 +77,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
         self.closes = commits("close", 1, statements.close)
         self.profileReads = commits("profiles", 0, Self.profiles)
         self.notes = commits("note", 0, statements.note)
+        self.receipts = commits("receipt", 1, Self.record)
     }
 
     /// What every connection of the pool should set.

@@ -35,7 +35,10 @@ extension DeliveryPipeline {
         let number = max(1, task.delivery.stepAttempts + 1 - progress.attempts)
         let next = self.retry.next(
             after: outcome, attempt: number, of: task.decision, plan: task.plan.steps, at: step,
-            hasSent: task.delivery.hasSent, now: now, jitter: Double.random(in: 0..<1))
+            hasSent: task.delivery.hasSent,
+            hasOther: outcome.fault == .provider
+                && self.providers.hasOther(than: attempt.provider, for: task, reaching: attempt.devices.first),
+            pauses: task.delivery.attempts - task.delivery.stepAttempts, now: now, jitter: Double.random(in: 0..<1))
         guard let device = attempt.devices.first else { return (next, progress) }
         if case .rest(_, step, _) = next { return (next, progress) }
         let policy = self.providers.devicePolicy(task.step.template, locale: task.decision.user.locale)

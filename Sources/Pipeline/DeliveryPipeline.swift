@@ -133,13 +133,14 @@ package final class DeliveryPipeline: Sendable {
         let place = try await self.pace(task, reaching: devices.first)
         defer { place.leave() }
         guard let message = try await self.compose(task, for: place.provider, devices),
-            let attempt = try await self.open(task, message, at: place.provider, devices)
+            let attempt = try await self.open(task, message, at: place, devices)
         else { return nil }
         // However long it waits for a connection: what the ledger may have given to others, or what has expired, stays.
         let (holds, clock, lease, expiry) = (self.holds, self.clock, task.work.lease, task.decision.expiresAt)
         let outcome = await message.send {
             holds.isHeld(lease) && expiry.map { clock.now() < $0 } ?? true
         }
+        place.report(outcome, since: attempt.openedAt)
         return (attempt, outcome)
     }
 
@@ -255,7 +256,7 @@ package final class DeliveryPipeline: Sendable {
                 .unknown, reason: "crash.attempt_open", detail: "the worker stopped before the answer was recorded")
             let attempt = OpenedAttempt(
                 number: open.number, channel: open.channel, provider: open.provider, addressKey: [],
-                openedAt: open.openedAt)
+                openedAt: open.openedAt, propensity: nil)
             throw Settled(try await self.close(attempt, outcome, of: task))
         }
         if index > 0, work.delivery.hasSent, let goal = plan.steps[index - 1].until,
@@ -283,16 +284,27 @@ package final class DeliveryPipeline: Sendable {
             task.work, .rest(until: end, step: task.delivery.step, reason: "quiet_hours"), plan: task.plan)
     }
 
-    /// Waits for a place at a provider.
+    /// Chooses a provider and waits for a place there. What nobody takes now rests, and has lost no attempt.
     private func pace(_ task: SendTask, reaching device: PushTarget?) async throws(Settled) -> ProviderPool.Place {
-        let place: ProviderPool.Place?
+        let request = ProviderPool.Request(
+            decision: task.decision, channel: task.step.channel, reaching: device, avoids: task.delivery.avoids,
+            seed: SplitMix64.seed(of: "\(task.delivery.id)/\(task.delivery.step)/\(task.delivery.attempts + 1)"))
+        let answer: ProviderPool.Answer
         do throws(CancellationError) {
-            place = try await self.providers.place(on: task.step.channel, for: task.decision.flow, reaching: device)
+            answer = try await self.providers.place(for: request)
         } catch {
             throw Settled(.abandon)
         }
-        guard let place else {
-            try await self.fail(task, .failed, reason: "provider.none", mayBeRetried: true)
+        let place: ProviderPool.Place
+        switch answer {
+        case .place(let taken): place = taken
+        case .none: try await self.fail(task, .failed, reason: "provider.none", mayBeRetried: true)
+        case .later(let until, let reason):
+            // Its expiry wakes it, so that it ends in time.
+            try await self.end(
+                task.work,
+                .rest(until: min(until, task.decision.expiresAt ?? until), step: task.delivery.step, reason: reason),
+                plan: task.plan)
         }
         do throws(Settled) {
             // Waiting may have taken long.
@@ -333,11 +345,12 @@ package final class DeliveryPipeline: Sendable {
     ///
     /// - Returns: Nil when the first of `devices` is suppressed and there are others.
     private func open(
-        _ task: SendTask, _ message: any PreparedMessage, at provider: any Provider, _ devices: [PushTarget]
+        _ task: SendTask, _ message: any PreparedMessage, at place: ProviderPool.Place, _ devices: [PushTarget]
     ) async throws(Settled) -> OpenedAttempt? {
         let attempt = OpenedAttempt(
-            number: task.delivery.attempts + 1, channel: provider.channel, provider: provider.name,
-            addressKey: self.addressKey(message.address), openedAt: self.clock.now(), devices: devices)
+            number: task.delivery.attempts + 1, channel: place.provider.channel, provider: place.provider.name,
+            addressKey: self.addressKey(message.address), openedAt: self.clock.now(), propensity: place.propensity,
+            devices: devices)
         let opening = AttemptOpening(
             id: task.delivery.id, epoch: task.delivery.epoch, number: attempt.number, channel: attempt.channel,
             provider: attempt.provider, addressKey: attempt.addressKey, at: attempt.openedAt,
@@ -386,7 +399,8 @@ package final class DeliveryPipeline: Sendable {
             id: task.delivery.id, epoch: task.delivery.epoch,
             attempt: ClosedAttempt(
                 number: attempt.number, channel: attempt.channel, provider: attempt.provider,
-                addressKey: attempt.addressKey, openedAt: attempt.openedAt, closedAt: now, outcome: outcome),
+                addressKey: attempt.addressKey, openedAt: attempt.openedAt, closedAt: now, outcome: outcome,
+                propensity: attempt.propensity),
             next: next, plan: task.plan, step: task.delivery.step, userID: task.decision.user.id,
             releases: outcome.leftNothing && !devices.mayHaveSent ? task.work.person : nil, devices: devices, at: now)
         let isOurs = try await self.patiently { () throws(LedgerError) in try await self.ledger.close(closing) }

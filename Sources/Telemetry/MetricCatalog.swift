@@ -18,6 +18,7 @@ package enum MetricCatalog {
     /// Every gauge and info metric.
     package static let gauges: [GaugeMetric] = [
         .inFlight, .ledgerImbalance, .ledgerAccepted, .ledgerTerminal, .ledgerUnsettled, .ledgerOverdue, .deadLetters,
+        .providerShare, .providerCircuit, .providerPlaces, .providerWaiting,
         .queueLag, .queueReady, .scheduleEntries, .scheduleOverdue, .redisFullness,
         .dependencyUp, .buildInfo, .processMemory, .processOpenFiles, .processMaxFiles, .processStart, .processThreads,
     ]

@@ -105,14 +105,17 @@ struct Fleet {
                 Recovery(
                     ledger: connections.ledger, queue: connections.queue, clock: clock, every: .seconds(5),
                     logger: self.logger))
+            services.append(ReceiptMatcher(ledger: connections.ledger, clock: clock, logger: self.logger))
         }
         if let channels {
             // Begun once with the key and copied for each address.
             let hash = HMAC<SHA256>(key: SymmetricKey(data: try await connections.ledger.addressHashKey()))
             let holds = HoldRegister(lease: self.settings.lease)
+            let pool = ProviderPool(channels.catalog.providers, tokens: connections.queue, clock: clock)
+            services.append(ProviderWatch(pool: pool, clock: clock, meters: meters, logger: self.logger))
             let pipeline = DeliveryPipeline(
                 ledger: connections.ledger, queue: connections.queue,
-                providers: ProviderPool(channels.catalog.providers),
+                providers: pool,
                 intake: intake, retry: self.settings.retry, admission: self.settings.admissionPolicy, clock: clock,
                 worker: worker,
                 addressKey: { address in

@@ -47,8 +47,8 @@ enum StoryText {
     private static func meaning(_ state: TerminalState) -> String {
         switch state {
         case .delivered: "It reached the person's mailbox or device."
-        case .sent: "The provider took the message; this channel gives no further receipt."
-        case .failed: "No provider could take the message."
+        case .sent: "The provider took the message; no receipt says more."
+        case .failed: "No provider took the message, or it did not arrive."
         case .expired: "Its time ran out before it could be sent."
         case .suppressed: "The address must not be used."
         case .capped: "The person had received enough messages."
@@ -114,6 +114,10 @@ enum StoryText {
         case "supersedes_too_late":
             return "came too late to take the place of \(detail?["decision"]?.string ?? "another"): that one was sent"
         case "delivered": return "delivered, says the provider" + self.lateness(detail)
+        case "receipt":
+            let words = detail?["detail"]?.string.map { ", “\($0)”" } ?? ""
+            return "receipt for attempt \(Int(detail?["attempt"]?.double ?? 0)): "
+                + "\(detail?["kind"]?.string ?? "?") (\(reason))\(words)"
         case "open": return "opened" + self.lateness(detail)
         case "click": return "a link was followed" + self.lateness(detail)
         case "conversion": return "a conversion" + self.lateness(detail)

@@ -165,7 +165,8 @@ import Testing
             FakeHTTP { _ in .success(Self.accepted) }, push: #"{"title": "{{first_name}}"}"#)
         func compose(_ count: Int) throws -> any PreparedMessage {
             var request = self.request()
-            request.decision.data = ["first_name": .string(String(repeating: "x", count: count))]
+            request.decision = request.decision.with(
+                data: ["first_name": .string(String(repeating: "x", count: count))])
             return try provider.compose(request)
         }
         #expect(try compose(3900).size <= 4096)

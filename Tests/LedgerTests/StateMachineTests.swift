@@ -40,6 +40,13 @@ extension LedgerTests {
             CREATE TRIGGER note_move AFTER INSERT OR UPDATE OR DELETE ON unsettled
                 FOR EACH ROW EXECUTE FUNCTION note_move();
             CREATE TRIGGER note_move AFTER DELETE ON dead_letters FOR EACH ROW EXECUTE FUNCTION note_move();
+            CREATE FUNCTION note_end() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                INSERT INTO moves VALUES (OLD.state, NEW.state, current_query());
+                RETURN NULL;
+            END
+            $$;
+            CREATE TRIGGER note_end AFTER UPDATE ON settlements FOR EACH ROW EXECUTE FUNCTION note_end();
             """
 
         @Test func isWhatTheStatementsDo() async throws {
@@ -49,7 +56,7 @@ extension LedgerTests {
                     for worker in 0..<8 {
                         group.addTask {
                             var draws = MoveDraws(state: UInt64(worker))
-                            for number in 0..<150 { try await Self.live("d-\(worker)-\(number)", test, &draws) }
+                            for number in 0..<200 { try await Self.live("d-\(worker)-\(number)", test, &draws) }
                         }
                     }
                     try await group.waitForAll()
@@ -79,8 +86,8 @@ extension LedgerTests {
                 arrival(id, lease: isHeld ? "w/\(id)" : nil, opens: isOpen ? id : nil))
             guard case .accepted(var delivery, let answer) = accepted else { throw Surprise("\(accepted)") }
             var isOnTheWire = answer == .opened
-            for step in 0..<16 {
-                switch Int.random(in: 0..<14, using: &draws) {
+            for step in 0..<18 {
+                switch Int.random(in: 0..<16, using: &draws) {
                 case 0, 1, 2:
                     if Bool.random(using: &draws) { try await test.lapse(id) }
                     guard case .claimed(let again, _) = try await test.ledger.claim(id, lease: "w\(step)/\(id)") else {
@@ -103,6 +110,13 @@ extension LedgerTests {
                             key: "\(id)/\(step)", target: .decision(id: id), kind: .click))
                 case 12:
                     _ = try await test.ledger.resume(.all)
+                case 13, 14:
+                    // Of the first attempt, or of one that may be on the wire.
+                    let number = Bool.random(using: &draws) ? 1 : delivery.attempts + 1
+                    _ = try await test.ledger.record(
+                        Receipt(
+                            key: "\(id)/receipt/\(step)", subject: .attempt(decision: id, number: number),
+                            kind: Receipt.Kind.allCases.randomElement(using: &draws) ?? .delivered, reason: "x"))
                 default:
                     if Bool.random(using: &draws) {
                         _ = try await test.ledger.discard(deadLetters: [id])
@@ -139,13 +153,17 @@ extension LedgerTests {
                         pausedBy: "all"))
             case 3 where isOnTheWire && delivery.step == 0, 4 where isOnTheWire && delivery.step == 0:
                 let steps = [
-                    Step(channel: .email, template: "a", until: .click, within: .seconds(1)),
+                    Step(
+                        channel: .email, template: "a", until: Bool.random(using: &draws) ? .click : .delivered,
+                        within: .seconds(1)),
                     Step(channel: .email, template: "b"),
                 ]
                 let plan = ChosenPlan(steps: steps, arm: nil, propensity: 1, policy: "fixed", seed: 0)
                 _ = try await test.ledger.close(
                     closing(
-                        delivery, .taken, number: number, next: .rest(until: until, step: 1, reason: "goal.waiting"),
+                        delivery, .taken, number: number,
+                        next: .rest(
+                            until: Bool.random(using: &draws) ? until : now(3600), step: 1, reason: "goal.waiting"),
                         plan: plan))
             default:
                 _ = try await test.ledger.close(

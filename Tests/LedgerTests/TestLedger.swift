@@ -135,10 +135,9 @@ func arrival(
     supersedes: String? = nil, rank: Int64 = 1, campaign: String = "welcome", priority: Int = 5,
     recipient: Recipient? = nil
 ) -> Arrival {
-    var decision = Decision(
+    let decision = Decision(
         id: id, user: User(id: "u-1", email: "ada@example.com"), campaign: campaign, messageClass: messageClass,
-        priority: priority, choice: .plan([Step(channel: .email, template: "welcome")]))
-    decision.supersedes = supersedes
+        priority: priority, choice: .plan([Step(channel: .email, template: "welcome")]), supersedes: supersedes)
     return Arrival(
         decision: decision, body: body ?? decision.encoded() + Array(text.utf8), shard: 3, source: source ?? "s/\(id)",
         dueAt: due ?? now(), lease: lease, rank: rank,

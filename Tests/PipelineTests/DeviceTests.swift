@@ -12,12 +12,13 @@ import Testing
     private static let dead = Outcome(.rejected, reason: "apns.unregistered", isAddressDead: true)
 
     private func push(
-        _ devices: [PushTarget], class messageClass: MessageClass = .marketing,
+        _ devices: [PushTarget], id: String = "d", class messageClass: MessageClass = .marketing,
         plan: [Step] = [Step(channel: .push, template: "welcome")]
     ) -> Decision {
-        var decision = decision("d", class: messageClass, plan: plan)
-        decision.user.push = devices
-        return decision
+        let whole = decision(id, class: messageClass, plan: plan)
+        var user = whole.user
+        user.push = devices
+        return whole.with(user: user)
     }
 
     private func stage(
@@ -174,9 +175,7 @@ import Testing
         fleet.append(self.push([Self.phone, Self.tablet]))
         try await fleet.runToTheEnd()
         #expect(provider.sent.count == 2)
-        var second = self.push([Self.browser])
-        second.id = "e"
-        fleet.append(second)
+        fleet.append(self.push([Self.browser], id: "e"))
         try await fleet.runToTheEnd()
         #expect(fleet.end(of: "e") == "capped cap.1_per_PT1H")
     }

@@ -21,6 +21,7 @@ final class ScriptedProvider: Provider {
     let name: String
     let channel: ChannelKind
     let concurrency: Int
+    let routing: ProviderRouting
     private let clock: VirtualClock
     private let state: Protected<State>
     /// Why the message of a request cannot be composed.
@@ -34,6 +35,7 @@ final class ScriptedProvider: Provider {
     /// - Parameter script: The answers in order; afterwards everything is accepted.
     init(
         _ channel: ChannelKind, clock: VirtualClock, name: String? = nil, concurrency: Int = 8, script: [Outcome] = [],
+        routing: ProviderRouting = ProviderRouting(),
         refuse: @escaping @Sendable (CompositionRequest) -> CompositionRefusal? = { _ in nil },
         onSend: @escaping @Sendable (CompositionRequest) async -> Void = { _ in }, platforms: Set<String>? = nil,
         policy: DevicePolicy = .untilAccepted
@@ -41,6 +43,7 @@ final class ScriptedProvider: Provider {
         self.name = name ?? "\(channel.rawValue)-1"
         self.channel = channel
         self.concurrency = concurrency
+        self.routing = routing
         self.clock = clock
         self.state = Protected(State(script: script))
         self.refuse = refuse

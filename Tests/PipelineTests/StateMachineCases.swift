@@ -38,14 +38,15 @@ struct StateMachineCases {
         let provider = ScriptedProvider(.push, clock: clock, script: [first], policy: .all)
         let fleet = TestFleet([provider], clock: clock)
         fleet.ledger.suppress(Array("second-device".utf8), reason: "gone")
-        var decision = decision(
+        let whole = decision(
             plan: first == .accepted
                 ? [
                     Step(channel: .push, template: "a", until: .click, within: .seconds(60)),
                     Step(channel: .push, template: "b"),
                 ] : [Step(channel: .push, template: "a")])
-        decision.user.push = [.fcm(token: "first-device"), .fcm(token: "second-device")]
-        fleet.append(decision)
+        var user = whole.user
+        user.push = [.fcm(token: "first-device"), .fcm(token: "second-device")]
+        fleet.append(whole.with(user: user))
         try await fleet.runToTheEnd()
         #expect(fleet.end(of: "d-1")?.hasPrefix(first == .accepted ? "sent " : "unknown suppressed.gone") == true)
         fleet.collect(&seen)

@@ -67,11 +67,11 @@ struct StateMachineTests {
         #expect(document.edgesOfTable.subtracting(document.edgesOfDiagram).sorted() == [])
         #expect(document.starts == ["appended"])
         let states = document.transitions.reduce(into: Set<String>()) { $0.formUnion([$1.from, $1.to]) }
-        let ends = states.subtracting(document.transitions.filter { $0.from != $0.to }.map(\.from))
+        // What a receipt refines has ended all the same.
+        let ends = states.subtracting(
+            document.transitions.filter { $0.from != $0.to && $0.by != "receipt" }.map(\.from))
         #expect(Set(document.ends) == ends)
-        // Nothing reports receipts yet.
-        let terminal = Set(TerminalState.allCases.map(\.rawValue)).subtracting(["delivered"])
-        #expect(ends == terminal.union(["rejected"]))
+        #expect(ends == Set(TerminalState.allCases.map(\.rawValue)).union(["rejected"]))
         // Each reason of a transition is explained, and each that is explained occurs.
         #expect(document.reasons == Set(document.transitions.map(\.reason)).subtracting(["–"]))
     }
@@ -85,10 +85,11 @@ struct StateMachineTests {
             await Task.yield()
         }
         try await StateMachineCases().run(&seen)
-        let document = try StateMachineDocument()
+        // Receipts come past the pipeline: the ledger's own tests look at them.
+        let written = try StateMachineDocument().transitions.filter { $0.by != "receipt" }
         let happened = Set(seen.keys)
-        #expect(happened.subtracting(document.transitions).sorted() == [], "these are not in the document")
-        #expect(document.transitions.subtracting(happened).sorted() == [], "these never happen")
+        #expect(happened.subtracting(written).sorted() == [], "these are not in the document")
+        #expect(written.subtracting(happened).sorted() == [], "these never happen")
         if ProcessInfo.processInfo.environment["MARTLET_SIMULATION_COUNTS"] != nil {
             for (transition, count) in seen.sorted(by: { $0.key < $1.key }) { print(count, transition) }
         }
@@ -201,13 +202,13 @@ private struct World {
         }
         let wait = Int64.random(in: -600...600, using: &self.draws)
         let life = Int64.random(in: -1200...1200, using: &self.draws)
-        var decision = PipelineTests.decision(
+        let decision = PipelineTests.decision(
             "d-\(number)", user: "u-\(number % 5)",
             class: Bool.random(using: &self.draws) ? .marketing : .transactional,
             plan: plan, notBefore: wait > 0 ? VirtualClock.start + .seconds(wait) : nil,
             expiresAt: life > 0 ? VirtualClock.start + .seconds(max(wait, 0) + life) : nil)
-        if Int.random(in: 0..<3, using: &self.draws) == 0 { decision.supersedes = "key-\(number % 2)" }
-        return decision
+        guard Int.random(in: 0..<3, using: &self.draws) == 0 else { return decision }
+        return decision.with(supersedes: "key-\(number % 2)")
     }
 
     private mutating func template() -> String {
@@ -226,7 +227,8 @@ private struct World {
     private static func outcome(_ draws: inout SeededGenerator) -> Outcome {
         switch Int.random(in: 0..<10, using: &draws) {
         case 0..<4: .accepted
-        case 4..<6: .deferred
+        case 4: .deferred
+        case 5: Outcome(.deferred, reason: "http.429", retryAfter: .seconds(60), fault: .pace)
         case 6: .withdrawn
         case 7: .lost
         default: .rejected

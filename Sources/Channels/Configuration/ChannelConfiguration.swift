@@ -7,6 +7,8 @@ import Foundation
 /// What `channels/providers` asks for.
 package struct ChannelConfiguration: Sendable {
     let providers: [ProviderConfiguration]
+    /// By the providers' names.
+    let routings: [String: ProviderRouting]
 
     /// The names of the providers that are enabled, in alphabetical order.
     package var providerNames: [String] { self.providers.map(\.name) }
@@ -22,10 +24,12 @@ package struct ChannelConfiguration: Sendable {
         providersFolder: String, environment: [String: String]
     ) throws(ChannelConfigurationError) -> ChannelConfiguration {
         var providers: [ProviderConfiguration] = []
+        var routings: [String: ProviderRouting] = [:]
         var problems: [ConfigurationProblem] = []
         for file in try self.files(in: providersFolder) {
             let source = YAMLFile(path: "\(providersFolder)/\(file)", environment: environment)
-            let provider = ProviderConfiguration(reading: source, name: String(file.dropLast(".yaml".count)))
+            let name = String(file.dropLast(".yaml".count))
+            let provider = ProviderConfiguration(reading: source, name: name) { routings[name] = $0 }
             problems += source.problems
             if let provider { providers.append(provider) }
         }
@@ -37,7 +41,7 @@ package struct ChannelConfiguration: Sendable {
             }
             throw ChannelConfigurationError(problems: sorted.map(\.element))
         }
-        return ChannelConfiguration(providers: providers)
+        return ChannelConfiguration(providers: providers, routings: routings)
     }
 
     private static func files(in folder: String) throws(ChannelConfigurationError) -> [String] {
@@ -85,7 +89,7 @@ enum ProviderConfiguration: Sendable {
     }
 
     /// Nil when the provider is disabled or something is wrong; the problems are in `file`.
-    init?(reading file: YAMLFile, name: String) {
+    init?(reading file: YAMLFile, name: String, routing: (ProviderRouting) -> Void) {
         guard let root = file.root() else { return nil }
         guard root.overridableBool("enabled", default: true) else { return nil }
         guard (1...64).contains(name.utf8.count),
@@ -95,6 +99,7 @@ enum ProviderConfiguration: Sendable {
             return nil
         }
         guard let kind = root.choice("kind", Kind.self, default: nil) else { return nil }
+        routing(ProviderRouting(reading: root.section("routing")))
         switch kind {
         case .smtp: self = .email(EmailConfiguration(reading: root, name: name))
         case .httpSMS: self = .sms(SMSConfiguration(reading: root, name: name))

@@ -40,7 +40,8 @@ struct APNsAnswer: Sendable {
         let wait = HTTPAnswer.retryAfter(self.response, now: now)
         guard let reason = self.reason, let code = Self.code(reason) else {
             return status == 410
-                ? self.gone("apns.unregistered") : Outcome(.deferred, reason: "http.\(status)", retryAfter: wait)
+                ? self.gone("apns.unregistered")
+                : Outcome(.deferred, reason: "http.\(status)", retryAfter: wait, fault: HTTPAnswer.fault(status))
         }
         switch reason {
         case "Unregistered", "ExpiredToken":
@@ -48,16 +49,19 @@ struct APNsAnswer: Sendable {
         case "BadDeviceToken":
             return Outcome(.rejected, reason: code, isAddressDead: true)
         case "TooManyRequests":
+            // For this device, not for us.
             return Outcome(.deferred, reason: code, retryAfter: wait ?? Self.deviceWait)
         case "InternalServerError", "ServiceUnavailable", "Shutdown", "IdleTimeout":
-            return Outcome(.deferred, reason: code, retryAfter: wait ?? Self.outageWait)
+            return Outcome(.deferred, reason: code, retryAfter: wait ?? Self.outageWait, fault: .provider)
         case "TooManyProviderTokenUpdates":
-            return Outcome(.deferred, reason: code, retryAfter: wait ?? Self.deviceWait)
+            return Outcome(.deferred, reason: code, retryAfter: wait ?? Self.deviceWait, fault: .pace)
         default:
             // 403 is about our key, 404 and 405 about our requests: nothing that this message could mend. What else is
             // in the range of 400 is about the message or its topic; the token may be good for another one.
             let isOurs = [403, 404, 405].contains(status) || status >= 500 || status < 400
-            return Outcome(isOurs ? .deferred : .rejected, reason: code, retryAfter: isOurs ? wait : nil)
+            return Outcome(
+                isOurs ? .deferred : .rejected, reason: code, retryAfter: isOurs ? wait : nil,
+                fault: isOurs ? .provider : .message)
         }
     }
 

@@ -22,6 +22,8 @@ enum WebPushAnswer {
             return Outcome(.rejected, reason: "webpush.gone", isAddressDead: true)
         case 413:
             return Outcome(.rejected, reason: "webpush.payload_too_large")
+        // No fault of the provider below: each browser's maker has a service of its own, and one of them in trouble is no
+        // reason to leave the others alone.
         case 401, 403:
             // Our VAPID key is not the one that the subscription was made with, or not taken at all.
             return Outcome(.deferred, reason: "webpush.unauthorized", retryAfter: wait)

@@ -187,6 +187,15 @@ package final class Closing: Sendable {
         return steps[self.step].until
     }
 
+    /// Whether the attempt counts among those that a step has: "slow down" is no attempt.
+    package var isCounted: Bool { self.attempt.map { $0.outcome.fault != .pace } ?? false }
+
+    /// The provider that the next attempt at the same step had better not be made at.
+    package var avoids: String? {
+        guard let attempt = self.attempt, attempt.outcome.fault == .provider else { return nil }
+        return attempt.provider
+    }
+
     /// What is to be kept of ``devices``: nothing once another step comes.
     package var devicesToKeep: DeviceProgress {
         guard case .rest(_, let step, _) = self.next, step == self.step else { return DeviceProgress() }
@@ -210,10 +219,12 @@ package final class ClosedAttempt: Sendable {
     package let openedAt: Timestamp
     package let closedAt: Timestamp
     package let outcome: Outcome
+    /// The probability with which the provider was chosen, in (0, 1]; nil where a crash left it unknown.
+    package let propensity: Double?
 
     package init(
         number: Int, channel: ChannelKind, provider: String, addressKey: [UInt8], openedAt: Timestamp,
-        closedAt: Timestamp, outcome: Outcome
+        closedAt: Timestamp, outcome: Outcome, propensity: Double? = nil
     ) {
         self.number = number
         self.channel = channel
@@ -222,6 +233,7 @@ package final class ClosedAttempt: Sendable {
         self.openedAt = openedAt
         self.closedAt = closedAt
         self.outcome = outcome
+        self.propensity = propensity
     }
 }
 

@@ -8,6 +8,7 @@ package protocol Provider: Sendable {
     var channel: ChannelKind { get }
     /// The most messages in flight at once, over the whole process.
     var concurrency: Int { get }
+    var routing: ProviderRouting { get }
 
     /// Turns one step of a decision into a message for this provider.
     ///
@@ -25,6 +26,11 @@ extension Provider {
     package func takes(_ target: PushTarget) -> Bool { true }
 
     package func devicePolicy(_ template: String, locale: String?) -> DevicePolicy { .untilAccepted }
+}
+
+extension Provider {
+    /// As good as any other, and as fast as it answers.
+    package var routing: ProviderRouting { ProviderRouting() }
 }
 
 /// What is to be composed.

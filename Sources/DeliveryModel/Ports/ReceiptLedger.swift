@@ -51,7 +51,7 @@ package enum ReceiptAnswer: Sendable, Equatable {
     case recorded(decision: String)
     /// It was recorded before, under the same key.
     case known(decision: String)
-    /// No such message is known: kept for a while, since a receipt may overtake the record of its attempt.
+    /// Its attempt is not on record yet, or a worker holds the delivery: it is kept, and drawn on later.
     case unmatched
 }
 
@@ -62,4 +62,27 @@ package protocol ReceiptLedger: Sendable {
     ///
     /// Returns after the commit; calls are committed in groups. Repeating is safe.
     func record(_ receipt: Receipt) async throws(LedgerError) -> ReceiptAnswer
+}
+
+/// The ledger, as the service sees it that looks again at receipts which came too soon.
+package protocol ReceiptUpkeepLedger: Sendable {
+    /// Tries once more to record receipts that wait, and drops those that have waited for three days.
+    ///
+    /// - Parameter limit: The most receipts in one go.
+    func lookAtReceipts(limit: Int) async throws(LedgerError) -> ReceiptsLookedAt
+}
+
+/// What became of receipts that waited.
+package struct ReceiptsLookedAt: Sendable, Equatable {
+    /// They are in their decisions' trails now.
+    package var recorded = 0
+    package var waiting = 0
+    /// Nobody will ever ask for them.
+    package var dropped = 0
+
+    package init(recorded: Int = 0, waiting: Int = 0, dropped: Int = 0) {
+        self.recorded = recorded
+        self.waiting = waiting
+        self.dropped = dropped
+    }
 }
