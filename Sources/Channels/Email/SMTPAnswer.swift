@@ -53,7 +53,9 @@ enum SMTPAnswer {
         if reply.code == 421 || ["4.4.5", "4.7.28"].contains(reply.enhancedCode) { return .pace }
         guard isMessage else { return .provider }
         // 452 at DATA is the server's own storage; 450 and 451 are about the mailbox or the message.
-        if self.sessionCodes.contains(reply.code) || ["4.3.1", "4.3.2"].contains(reply.enhancedCode) { return .provider }
+        if self.sessionCodes.contains(reply.code) || ["4.3.1", "4.3.2"].contains(reply.enhancedCode) {
+            return .provider
+        }
         return .message
     }
 
