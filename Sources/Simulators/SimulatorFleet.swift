@@ -14,6 +14,7 @@ package struct SimulatorFleetSettings: Sendable {
     package var smtpsPort = 0
     package var smsPort = 0
     package var pushPort = 0
+    package var smppPort = 0
     package var controlPort = 0
     /// How many messages each simulator keeps for inspection.
     package var messagesMax = 2_000
@@ -41,6 +42,8 @@ package final class SimulatorFleet: Sendable {
     package let smtps: SMTPSimulator
     package let sms: SMSSimulator
     package let push: PushSimulator
+    /// Over TLS.
+    package let smpp: SMPPSimulator
     /// Where the inbox page and the control API are.
     package let controlURL: String
     /// The variables with which the shipped provider files reach these simulators. Holds secrets: keep it from logs.
@@ -98,7 +101,18 @@ package final class SimulatorFleet: Sendable {
         let smtps = try await Self.startMail(
             "smtps", .implicitTLS, port: settings.smtpsPort, settings, certificates, accounts)
         started(smtps)
-        let simulators: [any Inspectable] = [smtp, smtps, sms, push]
+        var smppSettings = SMPPSimulatorSettings()
+        smppSettings.port = settings.smppPort
+        smppSettings.password = accounts.mailPassword
+        smppSettings.certificateFile = certificates.certificateFile
+        smppSettings.keyFile = certificates.keyFile
+        smppSettings.messagesMax = settings.messagesMax
+        smppSettings.keepsMessages = settings.keepsMessages
+        smppSettings.faults.seed = settings.faults.seed
+        let smpp = SMPPSimulator(settings: smppSettings)
+        try await smpp.start()
+        started(smpp)
+        let simulators: [any Inspectable] = [smtp, smtps, sms, push, smpp]
         let control = SimulatorControl(simulators)
         let server = try await SimulatedHTTPServer.start(
             port: settings.controlPort, tls: nil, dice: FaultDice(),
@@ -106,7 +120,7 @@ package final class SimulatorFleet: Sendable {
             note: { _ in }, handle: { request in .answer(control.answer(request)) })
         return SimulatorFleet(
             certificates: certificates, smtp: smtp.simulator, smtps: smtps.simulator, sms: sms, push: push,
-            simulators: simulators, control: server,
+            smpp: smpp, simulators: simulators, control: server,
             environment: [
                 "MARTLET_SMTP_ENABLED": "true",
                 "MARTLET_SMTP_HOST": "127.0.0.1",
@@ -119,6 +133,10 @@ package final class SimulatorFleet: Sendable {
                 "MARTLET_TWILIO_TRUST_FILE": certificates.trustFile,
                 "TWILIO_ACCOUNT_SID": accounts.smsSID,
                 "TWILIO_AUTH_TOKEN": accounts.smsToken,
+                "MARTLET_SMPP_URL": smpp.url,
+                "MARTLET_SMPP_TRUST_FILE": certificates.trustFile,
+                "MARTLET_SMPP_SYSTEM_ID": smppSettings.systemID,
+                "MARTLET_SMPP_PASSWORD": accounts.mailPassword,
                 "MARTLET_FCM_ENABLED": "true",
                 "MARTLET_FCM_URL": push.url,
                 "MARTLET_FCM_TRUST_FILE": certificates.trustFile,
@@ -147,13 +165,15 @@ package final class SimulatorFleet: Sendable {
 
     private init(
         certificates: SimulatedCertificates, smtp: SMTPSimulator, smtps: SMTPSimulator, sms: SMSSimulator,
-        push: PushSimulator, simulators: [any Inspectable], control: SimulatedHTTPServer, environment: [String: String]
+        push: PushSimulator, smpp: SMPPSimulator, simulators: [any Inspectable], control: SimulatedHTTPServer,
+        environment: [String: String]
     ) {
         self.certificates = certificates
         self.smtp = smtp
         self.smtps = smtps
         self.sms = sms
         self.push = push
+        self.smpp = smpp
         self.simulators = simulators
         self.control = control
         self.controlURL = "http://127.0.0.1:\(control.port)"

@@ -13,6 +13,7 @@ import NIOPosix
 import Pipeline
 import ServiceLifecycle
 import UnixSignals
+import SMPPTransport
 import SMTPTransport
 import Telemetry
 import ThreadBridge
@@ -108,19 +109,15 @@ struct Fleet {
             services.append(ReceiptMatcher(ledger: connections.ledger, clock: clock, logger: self.logger))
         }
         if let channels {
-            // Begun once with the key and copied for each address.
-            let hash = HMAC<SHA256>(key: SymmetricKey(data: try await connections.ledger.addressHashKey()))
+            let addressKey = Self.addressKey(try await connections.ledger.addressHashKey())
+            channels.startTexts(ledger: connections.ledger, addressKey: addressKey)
             let holds = HoldRegister(lease: self.settings.lease)
             let pipeline = DeliveryPipeline(
                 ledger: connections.ledger, queue: connections.queue,
                 providers: ProviderPool(channels.catalog.providers),
                 intake: intake, retry: self.settings.retry, admission: self.settings.admissionPolicy, clock: clock,
                 worker: worker,
-                addressKey: { address in
-                    var hash = hash
-                    hash.update(data: Array(address.utf8))
-                    return Array(hash.finalize())
-                }, holds: holds,
+                addressKey: addressKey, holds: holds,
                 meters: meters, logger: self.logger)
             services.append(
                 LeaseKeeper(
@@ -143,6 +140,16 @@ struct Fleet {
                     metrics: registry, logger: self.logger))
         }
         return services
+    }
+
+    /// The keyed hash of an address; begun once with the key and copied for each address.
+    private static func addressKey(_ key: [UInt8]) -> @Sendable (String) -> [UInt8] {
+        let hash = HMAC<SHA256>(key: SymmetricKey(data: key))
+        return { address in
+            var hash = hash
+            hash.update(data: Array(address.utf8))
+            return Array(hash.finalize())
+        }
     }
 
     private func channels() throws -> ChannelSet {
@@ -201,21 +208,45 @@ struct ChannelSet: Sendable {
     let catalog: ChannelCatalog
     private let http: CurlTransport
     private let mail: [SMTPClient]
+    private let texts: [SMPPClient]
+    private let desk: SMSDesk
 
     /// - Throws: What is wrong with the providers' files, all at once.
     init(_ settings: Settings, logger: Logger) throws {
         let http = CurlTransport(threads: 1, logger: logger)
         let mail = Protected<[SMTPClient]>([])
+        let texts = Protected<[SMPPClient]>([])
+        let desk = SMSDesk()
         self.catalog = try ChannelCatalog.load(
             providersFolder: settings.providersFolder, templatesFolder: settings.templatesFolder,
-            environment: settings.environment, http: http, clock: SystemClock()
-        ) { smtp in
-            let client = SMTPClient(settings: smtp, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
-            mail.withLock { $0.append(client) }
-            return client
-        }
+            environment: settings.environment, http: http, clock: SystemClock(),
+            mail: { smtp in
+                let client = SMTPClient(settings: smtp, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+                mail.withLock { $0.append(client) }
+                return client
+            },
+            texts: { smpp in
+                let client = SMPPClient(
+                    settings: smpp.settings, group: MultiThreadedEventLoopGroup.singleton, logger: logger
+                ) { message in
+                    await desk.take(message, from: smpp.name, smpp.rules)
+                }
+                texts.withLock { $0.append(client) }
+                return client
+            })
+        self.texts = texts.withLock { $0 }
+        self.desk = desk
         self.http = http
         self.mail = mail.withLock { $0 }
+    }
+
+    /// Puts on record what message centres bring, and binds to them: receipts come whether or not there is something to
+    /// send.
+    func startTexts(
+        ledger: any ReceiptLedger & AddressLedger, addressKey: @escaping @Sendable (String) -> [UInt8]
+    ) {
+        self.desk.open(receipts: ledger, addresses: ledger, addressKey: addressKey)
+        for client in self.texts { client.start() }
     }
 
     /// Closes the connections; one that is still waited on gets a moment, and is then cut.
@@ -223,6 +254,7 @@ struct ChannelSet: Sendable {
         await withTaskGroup { group in
             group.addTask {
                 for client in self.mail { await client.shutdown() }
+                for client in self.texts { await client.shutdown() }
                 await self.http.shutdown()
                 return true
             }
