@@ -42,6 +42,10 @@ package final class SMPPClient: Sendable {
         func cancel() { self.flag.store(true, ordering: .releasing) }
     }
 
+    package enum Event: String, Sendable, CaseIterable {
+        case bound, lost, throttled, malformed
+    }
+
     /// What the client has seen, for those who watch it.
     package struct Counts: Sendable, Equatable {
         package var binds = 0
@@ -61,6 +65,7 @@ package final class SMPPClient: Sendable {
 
     let settings: SMPPSettings
     let onDelivery: @Sendable (SMPPMessage) async -> Bool
+    private let observe: @Sendable (Event) -> Void
     private let logger: Logger
     private let group: any EventLoopGroup
     private let tls: Result<NIOSSLContext?, SMPPFailure>
@@ -68,11 +73,14 @@ package final class SMPPClient: Sendable {
 
     /// Opens nothing before ``start()`` or the first submit.
     ///
-    /// - Parameter onDelivery: Told of each `deliver_sm`: receipts, and what people send. It answers whether it is on
-    ///   record; otherwise the centre is asked to bring it again.
+    /// - Parameters:
+    ///   - onDelivery: Told of each `deliver_sm`: receipts, and what people send. It answers whether it is on record;
+    ///     otherwise the centre is asked to bring it again.
+    ///   - observe: Told of each thing that happens on the lines.
     package init(
         settings: SMPPSettings, group: any EventLoopGroup, logger: Logger,
-        onDelivery: @escaping @Sendable (SMPPMessage) async -> Bool = { _ in true }
+        onDelivery: @escaping @Sendable (SMPPMessage) async -> Bool = { _ in true },
+        observe: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.settings = settings
         self.group = group
@@ -80,6 +88,7 @@ package final class SMPPClient: Sendable {
         logger[metadataKey: "smpp.server"] = "\(settings.host):\(settings.port)"
         self.logger = logger
         self.onDelivery = onDelivery
+        self.observe = observe
         self.tls = Self.tls(settings)
         self.state = Protected(State(queue: SMPPQueue(settings: settings)))
     }
@@ -186,6 +195,7 @@ extension SMPPClient {
             state.queue.bound(number, generation)
             state.counts.binds += 1
         }
+        self.observe(.bound)
         self.logger.info("bound", metadata: ["smpp.connection": "\(number)"])
     }
 
@@ -201,6 +211,7 @@ extension SMPPClient {
                 state.queue.throttled(now: .now())
                 state.counts.throttles += 1
             }
+            self.observe(.throttled)
         case .accepted:
             self.state.withLock { $0.queue.eased(now: .now()) }
         case .refused, .notSent, .unknown: break
@@ -209,6 +220,7 @@ extension SMPPClient {
 
     func malformed(_ detail: String) {
         self.state.withLock { $0.counts.malformed += 1 }
+        self.observe(.malformed)
         self.logger.warning("the centre sent what cannot be read", metadata: ["smpp.detail": "\(detail)"])
     }
 
@@ -229,6 +241,7 @@ extension SMPPClient {
         for job in failed { job.finish(.notSent(reason)) }
         for waiter in waiters { waiter.resume() }
         if let failure {
+            self.observe(.lost)
             self.logger.info(
                 "no line to the message centre",
                 metadata: [

@@ -44,6 +44,8 @@ package final class SimulatorFleet: Sendable {
     package let push: PushSimulator
     /// Over TLS.
     package let smpp: SMPPSimulator
+    /// Vonage, MessageBird, Sinch, Infobip.
+    package let dialects: [DialectSimulator]
     /// Where the inbox page and the control API are.
     package let controlURL: String
     /// The variables with which the shipped provider files reach these simulators. Holds secrets: keep it from logs.
@@ -112,7 +114,13 @@ package final class SimulatorFleet: Sendable {
         let smpp = SMPPSimulator(settings: smppSettings)
         try await smpp.start()
         started(smpp)
-        let simulators: [any Inspectable] = [smtp, smtps, sms, push, smpp]
+        var dialects: [DialectSimulator] = []
+        for dialect in accounts.dialects {
+            dialects.append(
+                try await DialectSimulator.start(dialect, settings, tls: try certificates.tlsConfiguration()))
+        }
+        for dialect in dialects { started(dialect) }
+        let simulators: [any Inspectable] = [smtp, smtps, sms, push, smpp] + dialects
         let control = SimulatorControl(simulators)
         let server = try await SimulatedHTTPServer.start(
             port: settings.controlPort, tls: nil, dice: FaultDice(),
@@ -120,7 +128,7 @@ package final class SimulatorFleet: Sendable {
             note: { _ in }, handle: { request in .answer(control.answer(request)) })
         return SimulatorFleet(
             certificates: certificates, smtp: smtp.simulator, smtps: smtps.simulator, sms: sms, push: push,
-            smpp: smpp, simulators: simulators, control: server,
+            smpp: smpp, dialects: dialects, simulators: simulators, control: server,
             environment: [
                 "MARTLET_SMTP_ENABLED": "true",
                 "MARTLET_SMTP_HOST": "127.0.0.1",
@@ -141,7 +149,7 @@ package final class SimulatorFleet: Sendable {
                 "MARTLET_FCM_URL": push.url,
                 "MARTLET_FCM_TRUST_FILE": certificates.trustFile,
                 "MARTLET_FCM_CREDENTIALS_FILE": serviceAccount,
-            ])
+            ].merging(accounts.variables(of: dialects, trust: certificates.trustFile)) { $1 })
     }
 
     private static func startMail(
@@ -165,7 +173,8 @@ package final class SimulatorFleet: Sendable {
 
     private init(
         certificates: SimulatedCertificates, smtp: SMTPSimulator, smtps: SMTPSimulator, sms: SMSSimulator,
-        push: PushSimulator, smpp: SMPPSimulator, simulators: [any Inspectable], control: SimulatedHTTPServer,
+        push: PushSimulator, smpp: SMPPSimulator, dialects: [DialectSimulator], simulators: [any Inspectable],
+        control: SimulatedHTTPServer,
         environment: [String: String]
     ) {
         self.certificates = certificates
@@ -174,6 +183,7 @@ package final class SimulatorFleet: Sendable {
         self.sms = sms
         self.push = push
         self.smpp = smpp
+        self.dialects = dialects
         self.simulators = simulators
         self.control = control
         self.controlURL = "http://127.0.0.1:\(control.port)"
@@ -194,6 +204,28 @@ private struct SimulatedAccounts: Sendable {
     let smsSID: String
     let smsToken: String
     let mailPassword: String
+
+    /// All four take the same words for their keys and secrets.
+    var dialects: [SMSDialect] {
+        [
+            .vonage(key: self.smsSID, secret: self.smsToken), .messageBird(key: self.smsToken),
+            .sinch(token: self.smsToken, plan: self.smsSID), .infobip(key: self.smsToken),
+        ]
+    }
+
+    /// None of them is enabled: one provider of text messages is enough to begin with.
+    func variables(of dialects: [DialectSimulator], trust: String) -> [String: String] {
+        var variables = [
+            "VONAGE_API_KEY": self.smsSID, "VONAGE_API_SECRET": self.smsToken, "MESSAGEBIRD_ACCESS_KEY": self.smsToken,
+            "SINCH_SERVICE_PLAN_ID": self.smsSID, "SINCH_API_TOKEN": self.smsToken, "INFOBIP_API_KEY": self.smsToken,
+        ]
+        for dialect in dialects {
+            let name = "MARTLET_\(dialect.name.uppercased())"
+            variables["\(name)_URL"] = dialect.url
+            variables["\(name)_TRUST_FILE"] = trust
+        }
+        return variables
+    }
 
     static func prepare(in folder: String) throws -> SimulatedAccounts {
         let path = folder + "/accounts"

@@ -56,7 +56,14 @@ struct Fleet {
         let ops = OpsServer(
             settings: self.settings.edge, metrics: registry,
             readiness: { preparation.withLock { $0 } + dependencies.missing }, logger: self.logger)
-        let channels = self.roles.contains(.worker) ? try self.channels() : nil
+        let channels: ChannelSet?
+        do {
+            channels = self.roles.contains(.worker) ? try self.channels(registry) : nil
+        } catch {
+            // A file with mistakes: what has threads is ended before they are told.
+            await connections.close()
+            throw error
+        }
         let core = Core(fleet: self) { () async throws -> [any Service] in
             onStart()
             try await connections.prepare(shards: self.settings.shards, logger: self.logger)
@@ -152,8 +159,8 @@ struct Fleet {
         }
     }
 
-    private func channels() throws -> ChannelSet {
-        let channels = try ChannelSet(self.settings, logger: self.logger)
+    private func channels(_ registry: MetricsRegistry) throws -> ChannelSet {
+        let channels = try ChannelSet(self.settings, registry: registry, logger: self.logger)
         for problem in channels.catalog.templates.problems {
             self.logger.error("a template is unusable", metadata: ["problem": "\(problem)"])
         }
@@ -212,14 +219,17 @@ struct ChannelSet: Sendable {
     private let desk: SMSDesk
 
     /// - Throws: What is wrong with the providers' files, all at once.
-    init(_ settings: Settings, logger: Logger) throws {
+    init(_ settings: Settings, registry: MetricsRegistry, logger: Logger) throws {
+        // First what may be wrong, then what has a thread.
+        let configuration = try ChannelConfiguration.load(
+            providersFolder: settings.providersFolder, environment: settings.environment)
         let http = CurlTransport(threads: 1, logger: logger)
         let mail = Protected<[SMTPClient]>([])
         let texts = Protected<[SMPPClient]>([])
-        let desk = SMSDesk()
-        self.catalog = try ChannelCatalog.load(
-            providersFolder: settings.providersFolder, templatesFolder: settings.templatesFolder,
-            environment: settings.environment, http: http, clock: SystemClock(),
+        let desk = SMSDesk { provider, kind in registry.counter(.smsReceived, provider, kind).increment() }
+        self.catalog = ChannelCatalog(
+            configuration, templates: TemplateLibrary(folder: settings.templatesFolder), http: http,
+            clock: SystemClock(),
             mail: { smtp in
                 let client = SMTPClient(settings: smtp, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
                 mail.withLock { $0.append(client) }
@@ -227,10 +237,9 @@ struct ChannelSet: Sendable {
             },
             texts: { smpp in
                 let client = SMPPClient(
-                    settings: smpp.settings, group: MultiThreadedEventLoopGroup.singleton, logger: logger
-                ) { message in
-                    await desk.take(message, from: smpp.name, smpp.rules)
-                }
+                    settings: smpp.settings, group: MultiThreadedEventLoopGroup.singleton, logger: logger,
+                    onDelivery: { await desk.take($0, from: smpp.name, smpp.rules) },
+                    observe: { registry.counter(.smppEvents, smpp.name, $0.rawValue).increment() })
                 texts.withLock { $0.append(client) }
                 return client
             })

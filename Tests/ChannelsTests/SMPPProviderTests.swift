@@ -244,6 +244,21 @@ private final class TellTale: ReceiptLedger, AddressLedger {
         }
     }
 
+    @Test func `the shipped file is read once it is enabled`() throws {
+        let configuration = try ChannelConfiguration.load(
+            providersFolder: Repository.providers,
+            environment: [
+                "MARTLET_SMPP_ENABLED": "true", "MARTLET_SMPP_URL": "smpps://smpp.example.com",
+                "MARTLET_SMPP_SYSTEM_ID": "martlet", "MARTLET_SMPP_PASSWORD": "secret",
+            ])
+        guard case .smpp(let smpp)? = configuration.providers.first(where: { $0.name == "smpp" }) else {
+            Issue.record("it is not there")
+            return
+        }
+        #expect(smpp.settings.usesTLS && smpp.settings.port == 3550 && smpp.settings.window == 100)
+        #expect(smpp.rules.keywords.meaning(of: "STOP") == .stop && smpp.rules.deadErrors.isEmpty)
+    }
+
     @Test func `a file with mistakes says where they are`() throws {
         let folder = try TemporaryFolder()
         try folder.write(

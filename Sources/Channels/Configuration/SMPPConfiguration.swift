@@ -1,9 +1,9 @@
 /// A provider of kind `smpp`, and what both kinds of SMS providers have in common.
 
 import DeliveryModel
-import Foundation
 package import SMPPTransport
 import SettingsFile
+import Yams
 
 package struct SMPPConfiguration: Sendable {
     package var name: String
@@ -32,7 +32,7 @@ package struct SMPPConfiguration: Sendable {
         let receipts = root.section("receipts")
         self.form.wantsReceipts = receipts.bool("wanted", default: true)
         self.form.ids = receipts.choice("message_ids", SMPPMessageIDs.self, default: .same) ?? .same
-        self.rules = SMSDesk.Rules(ids: self.form.ids, deadErrors: receipts.texts("dead_errors"))
+        self.rules = SMSDesk.Rules(ids: self.form.ids, deadErrors: Self.deadErrors(receipts))
         receipts.finish()
         self.answers = SMPPAnswer(rules: Self.rules(root))
         if let path = root.filePath("keywords_file") {
@@ -43,6 +43,12 @@ package struct SMPPConfiguration: Sendable {
             }
         }
         self.readLine(root)
+    }
+
+    /// An empty list is none.
+    private static func deadErrors(_ receipts: YAMLSection) -> Set<String> {
+        if let list = receipts.node("dead_errors")?.sequence, list.isEmpty { return [] }
+        return receipts.texts("dead_errors")
     }
 
     private mutating func readLine(_ root: YAMLSection) {

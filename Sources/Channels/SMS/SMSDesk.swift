@@ -35,8 +35,13 @@ package final class SMSDesk: Sendable {
 
     private let ledger = Protected<Ledger?>(nil)
     private let state = Protected(Counts())
+    private let observe: @Sendable (_ provider: String, _ kind: String) -> Void
 
-    package init() {}
+    /// - Parameter observe: Told of each thing that came: from which provider, and `receipt`, `nameless`, `stop`, `start`,
+    ///   `other` or `deferred`.
+    package init(observe: @escaping @Sendable (_ provider: String, _ kind: String) -> Void = { _, _ in }) {
+        self.observe = observe
+    }
 
     package var counts: Counts { self.state.withLock { $0 } }
 
@@ -49,29 +54,34 @@ package final class SMSDesk: Sendable {
 
     /// Takes what a centre brought; false when it is to bring it again.
     package func take(_ message: SMPPMessage, from provider: String, _ rules: Rules) async -> Bool {
-        guard let ledger = self.ledger.withLock({ $0 }) else { return self.count(\.deferred, false) }
+        guard let ledger = self.ledger.withLock({ $0 }) else { return self.count(provider, "deferred", \.deferred) }
         do throws(LedgerError) {
             if let receipt = SMPPReceipt(message) {
-                guard let known = Self.receipt(receipt, provider, rules) else { return self.count(\.nameless, true) }
+                guard let known = Self.receipt(receipt, provider, rules) else {
+                    return self.count(provider, "nameless", \.nameless)
+                }
                 _ = try await ledger.receipts.record(known)
-                return self.count(\.receipts, true)
+                return self.count(provider, "receipt", \.receipts)
             }
             guard let word = rules.keywords.meaning(of: Self.text(of: message)),
                 let number = Self.number(message.source)
-            else { return self.count(\.others, true) }
+            else { return self.count(provider, "other", \.others) }
             try await ledger.addresses.record(
                 AddressWord(
                     channel: .sms, addressKey: ledger.addressKey(number.text), isGranted: word == .start,
                     source: "sms.reply"))
-            return self.count(word == .stop ? \.stops : \.starts, true)
+            return word == .stop
+                ? self.count(provider, "stop", \.stops) : self.count(provider, "start", \.starts)
         } catch {
-            return self.count(\.deferred, false)
+            return self.count(provider, "deferred", \.deferred)
         }
     }
 
-    private func count(_ path: WritableKeyPath<Counts, Int>, _ isTaken: Bool) -> Bool {
+    /// Whether it is taken: all but what is deferred.
+    private func count(_ provider: String, _ kind: String, _ path: WritableKeyPath<Counts, Int>) -> Bool {
         self.state.withLock { $0[keyPath: path] += 1 }
-        return isTaken
+        self.observe(provider, kind)
+        return kind != "deferred"
     }
 
     static func receipt(_ receipt: SMPPReceipt, _ provider: String, _ rules: Rules) -> Receipt? {

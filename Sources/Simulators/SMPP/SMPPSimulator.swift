@@ -249,12 +249,19 @@ extension SMPPSimulator {
                 }
         }
         var brought = states.map { self.receipt($0.0, $0.1, id, message) }
-        if number.hasSuffix("0610") {
+        if number.hasSuffix("0610"), Self.isLastPart(message) {
             let reply = SMPPMessage(
                 source: message.destination, destination: message.source, text: Array("Stop!".utf8))
             brought.append(Brought(message: reply, isReceipt: false))
         }
         return brought
+    }
+
+    /// A person answers once they have read all of it.
+    private static func isLastPart(_ message: SMPPMessage) -> Bool {
+        let header = Array(message.text.prefix(6))
+        guard message.esmClass & 0x40 != 0, header.count == 6, header[1] == 0, header[2] == 3 else { return true }
+        return header[4] == header[5]
     }
 
     private func receipt(
