@@ -113,12 +113,20 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // Mails that come back: bounces and complaints over LMTP and SMTP.
+        .target(
+            name: "MailIntake",
+            dependencies: [
+                "Channels", "DeliveryModel", "SettingsFile", crypto, lifecycle, logging, nioCore, nioPosix, yams,
+            ],
+            swiftSettings: strict),
+
         // Row 3. Programs and the producers' library.
         .executableTarget(
             name: "martlet",
             dependencies: [
                 "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
-                "LocalTime", "MartletClient", "Pipeline",
+                "LocalTime", "MailIntake", "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMPPTransport", "SMTPTransport", "Simulators",
                 "Telemetry",
                 "ThreadBridge", arguments, crypto, lifecycle, logging, metrics, nioCore, nioPosix, unixSignals,
@@ -132,7 +140,8 @@ let package = Package(
         .target(
             name: "Simulators",
             dependencies: [
-                "DeliveryModel", "SMPPTransport", "ThreadBridge", crypto, cryptoExtras, hummingbird, hummingbirdCore,
+                "DeliveryModel", "SMPPTransport", "ThreadBridge", crypto, cryptoExtras, httpTypes, hummingbird,
+                hummingbirdCore,
                 hummingbirdHTTP2, logging,
                 nioCore, nioHTTP2, nioPosix, nioSSL,
             ],
@@ -147,6 +156,10 @@ let package = Package(
             dependencies: ["SMPPTransport", "Simulators", "ThreadBridge", logging, nioCore, nioPosix],
             path: "loadtests/smpp", exclude: ["run"], swiftSettings: strict),
         .executableTarget(
+            name: "push-bench",
+            dependencies: ["Channels", "CurlTransport", "DeliveryModel", "SMTPTransport", crypto, nioCore],
+            path: "loadtests/push", exclude: ["run", "multi.c"], swiftSettings: strict),
+        .executableTarget(
             name: "queue-bench",
             dependencies: [
                 "DeliveryModel", "Ledger", "LocalServers", "Pipeline", "PostgresClient", "Queue", "RedisClient",
@@ -159,7 +172,7 @@ let package = Package(
             name: "ChannelsTests",
             dependencies: [
                 "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators", "SMPPTransport",
-                "SMTPTransport", "ThreadBridge", cryptoExtras, logging, nioCore, nioPosix,
+                "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, logging, nioCore, nioPosix,
             ],
             exclude: ["Checks"], swiftSettings: strict),
         .testTarget(
@@ -181,6 +194,13 @@ let package = Package(
         .testTarget(
             name: "LocalTimeTests", dependencies: ["DeliveryModel", "LocalTime"], exclude: ["Python"],
             swiftSettings: strict),
+        .testTarget(
+            name: "MailIntakeTests",
+            dependencies: [
+                "Channels", "DeliveryModel", "MailIntake", "SettingsFile", "ThreadBridge", lifecycle, logging, nioCore,
+                nioPosix,
+            ],
+            exclude: ["Checks", "Corpus"], swiftSettings: strict),
         .testTarget(
             name: "MartletClientTests",
             dependencies: ["DeliveryModel", "LocalServers", "MartletClient", "RedisClient", logging, nioPosix],

@@ -1,5 +1,8 @@
 #pragma once
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
 
 /* curl_easy_setopt, curl_easy_getinfo and curl_multi_setopt are variadic, which Swift cannot call:
    one wrapper for each type of argument. Results may not be dropped. */
@@ -12,6 +15,7 @@ CCURL CURLcode ccurl_setopt_list(CURL *easy, CURLoption option, struct curl_slis
 CCURL CURLcode ccurl_setopt_offset(CURL *easy, CURLoption option, curl_off_t value) { return curl_easy_setopt(easy, option, value); }
 CCURL CURLcode ccurl_setopt_write(CURL *easy, CURLoption option, size_t (*value)(char *, size_t, size_t, void *)) { return curl_easy_setopt(easy, option, value); }
 CCURL CURLcode ccurl_setopt_prereq(CURL *easy, CURLoption option, int (*value)(void *, char *, char *, int, int)) { return curl_easy_setopt(easy, option, value); }
+CCURL CURLcode ccurl_setopt_opensocket(CURL *easy, CURLoption option, curl_socket_t (*value)(void *, curlsocktype, struct curl_sockaddr *)) { return curl_easy_setopt(easy, option, value); }
 CCURL CURLcode ccurl_getinfo_long(CURL *easy, CURLINFO info, long *value) { return curl_easy_getinfo(easy, info, value); }
 CCURL CURLcode ccurl_getinfo_pointer(CURL *easy, CURLINFO info, void **value) { return curl_easy_getinfo(easy, info, value); }
 CCURL CURLcode ccurl_getinfo_string(CURL *easy, CURLINFO info, const char **value) { return curl_easy_getinfo(easy, info, value); }
@@ -26,6 +30,17 @@ CCURL CURLMcode ccurl_multi_perform(CURLM *multi, int *running) { return curl_mu
 CCURL CURLMcode ccurl_multi_poll(CURLM *multi, int milliseconds) { return curl_multi_poll(multi, NULL, 0, milliseconds, NULL); }
 CCURL CURLMcode ccurl_multi_wakeup(CURLM *multi) { return curl_multi_wakeup(multi); }
 CCURL CURLMcode ccurl_multi_cleanup(CURLM *multi) { return curl_multi_cleanup(multi); }
+
+/* curl_sockaddr ends in storage that is longer than its type says. Copies the address in network order to `bytes` (16)
+   and returns its length; 0 for a family that is neither of the two. */
+CCURL int ccurl_address(const struct curl_sockaddr *address, unsigned char *bytes) {
+    if (address->family == AF_INET) { memcpy(bytes, &((const struct sockaddr_in *)&address->addr)->sin_addr, 4); return 4; }
+    if (address->family == AF_INET6) { memcpy(bytes, &((const struct sockaddr_in6 *)&address->addr)->sin6_addr, 16); return 16; }
+    return 0;
+}
+CCURL curl_socket_t ccurl_socket(const struct curl_sockaddr *address) {
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
 
 /* CURLMsg.data is a union; only this member is defined for CURLMSG_DONE. */
 CCURL CURLcode ccurl_message_result(const CURLMsg *message) { return message->data.result; }

@@ -2,6 +2,7 @@
 
 package import DeliveryModel
 package import SMTPTransport
+package import SettingsFile
 
 /// The providers and the templates they share.
 package struct ChannelCatalog: Sendable {
@@ -10,6 +11,10 @@ package struct ChannelCatalog: Sendable {
     package let templates: TemplateLibrary
     /// How the receipts of HTTP providers are read, by the provider's name.
     package let receiptTables: [String: ReceiptTable]
+    /// What works, and is to be mended all the same.
+    package let warnings: [ConfigurationProblem]
+    /// How mails that come back are told apart.
+    package let returnPaths: ReturnPaths
 
     /// Puts `configuration` on its transports.
     ///
@@ -20,40 +25,60 @@ package struct ChannelCatalog: Sendable {
     ///   - templates: Shared by all providers.
     ///   - http: Carries SMS and push.
     ///   - clock: For the lifetime of access tokens.
+    ///   - unsubscribe: Makes the links of List-Unsubscribe; nil leaves the provider's own address.
     ///   - mail: Makes the client of one SMTP server; whoever made it shuts it down.
     ///   - texts: The same of one message centre.
     package init(
         _ configuration: ChannelConfiguration, templates: TemplateLibrary, http: any HTTPExchanging,
-        clock: any WallClock, mail: (SMTPSettings) -> any MailSending,
+        clock: any WallClock, unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending,
         texts: (SMPPConfiguration) -> any SMSSubmitting = { _ in NoMessageCentre() }
     ) {
         self.templates = templates
         self.receiptTables = configuration.receiptTables
+        self.warnings = configuration.warnings
+        self.returnPaths = configuration.returnPaths
         self.providers = configuration.providers.map { provider in
+            let base: any Provider
             switch provider {
             case .email(let settings):
-                EmailProvider(
+                base = EmailProvider(
                     name: settings.name, concurrency: settings.concurrency, composer: settings.composer,
-                    sender: settings.sender, templates: templates, transport: mail(settings.settings))
+                    sender: settings.sender, options: settings.options(unsubscribe: unsubscribe), templates: templates,
+                    transport: mail(settings.settings))
             case .sms(let settings):
-                SMSProvider(
+                base = SMSProvider(
                     name: settings.name, concurrency: settings.concurrency, writing: settings.writing,
                     format: settings.format, answers: settings.answers, templates: templates, transport: http)
             case .smpp(let settings):
-                SMPPProvider(
+                base = SMPPProvider(
                     name: settings.name, concurrency: settings.concurrency, form: settings.form,
                     writing: settings.writing, answers: settings.answers, templates: templates,
                     transport: texts(settings))
             case .fcm(let settings):
-                FCMProvider(
+                base = FCMProvider(
                     name: settings.name, concurrency: settings.concurrency, url: settings.url,
-                    trustFile: settings.trustFile, timeoutMilliseconds: settings.timeouts.totalMilliseconds,
-                    connectTimeoutMilliseconds: settings.timeouts.connectMilliseconds,
+                    settings: settings.settings,
                     tokens: AccessTokens(
-                        account: settings.account, endpoint: settings.tokenEndpoint, trustFile: settings.trustFile,
+                        account: settings.account, endpoint: settings.tokenEndpoint,
+                        trustFile: settings.settings.trustFile,
                         transport: http, clock: clock),
                     templates: templates, transport: http)
+            case .apns(let settings):
+                base = APNsProvider(
+                    name: settings.name, concurrency: settings.concurrency, endpoint: settings.endpoint,
+                    topics: settings.topics, settings: settings.settings,
+                    tokens: APNsTokens(
+                        key: settings.key, keyID: settings.keyID, teamID: settings.teamID, clock: clock),
+                    templates: templates, transport: http)
+            case .webpush(let settings):
+                base = WebPushProvider(
+                    name: settings.name, concurrency: settings.concurrency,
+                    allowsPrivateAddresses: settings.allowsPrivateAddresses, settings: settings.settings,
+                    tokens: VAPIDTokens(key: settings.key, subject: settings.subject, clock: clock),
+                    senderKeys: WebPushSenderKeys(now: clock.now()), templates: templates, transport: http)
             }
+            guard let routing = configuration.routings[provider.name], routing != ProviderRouting() else { return base }
+            return RoutedProvider(base: base, routing: routing)
         }
     }
 
@@ -63,12 +88,12 @@ package struct ChannelCatalog: Sendable {
     ///   templates are not thrown: they are in ``TemplateLibrary/problems`` and concern their templates only.
     package static func load(
         providersFolder: String, templatesFolder: String, environment: [String: String], http: any HTTPExchanging,
-        clock: any WallClock, mail: (SMTPSettings) -> any MailSending,
+        clock: any WallClock, unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending,
         texts: (SMPPConfiguration) -> any SMSSubmitting = { _ in NoMessageCentre() }
     ) throws(ChannelConfigurationError) -> ChannelCatalog {
         let configuration = try ChannelConfiguration.load(providersFolder: providersFolder, environment: environment)
         return ChannelCatalog(
-            configuration, templates: TemplateLibrary(folder: templatesFolder), http: http, clock: clock, mail: mail,
-            texts: texts)
+            configuration, templates: TemplateLibrary(folder: templatesFolder), http: http, clock: clock,
+            unsubscribe: unsubscribe, mail: mail, texts: texts)
     }
 }

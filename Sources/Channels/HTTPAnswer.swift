@@ -20,7 +20,17 @@ enum HTTPAnswer {
     static func outcome(_ failure: HTTPFailure) -> Outcome {
         Outcome(
             failure.mayHaveActed ? .unknown : .deferred, reason: failure.code.rawValue,
-            detail: ProviderWords.clean(failure.detail))
+            detail: ProviderWords.clean(failure.detail), fault: .provider)
+    }
+
+    /// Whose fault it is, by the status alone.
+    static func fault(_ status: Int) -> Outcome.Fault {
+        switch status {
+        case 429: .pace
+        // Not ours to send with, or not there to answer.
+        case 401, 403, 404, 408, 500...599: .provider
+        default: .message
+        }
     }
 
     /// The body as JSON; nil when it is none.

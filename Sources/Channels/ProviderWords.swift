@@ -1,12 +1,12 @@
 /// A provider's own words, fit for a log: short, printable, and without the address they repeat.
 
-enum ProviderWords {
+package enum ProviderWords {
     private static let charactersMax = 300
     /// A shorter run of digits is an error code or a size, no telephone number.
     private static let digitsMax = 6
 
     /// `text` with addresses, telephone numbers and long tokens replaced; nil when nothing is left.
-    static func clean(_ text: String) -> String? {
+    package static func clean(_ text: String) -> String? {
         var words: [String] = []
         var length = 0
         for word in text.prefix(4 * self.charactersMax).split(whereSeparator: isBlank) {

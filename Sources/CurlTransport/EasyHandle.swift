@@ -24,6 +24,7 @@ import Glibc
     /// Set at the start of a second attempt, when libcurl may have forgotten what the first one wrote.
     private var hasWrittenBefore = false
     private var repeatWasRefused = false
+    private var addressWasRefused = false
 
     /// Returns nil when there is no memory.
     init?(usesEnvironmentProxy: Bool) {
@@ -59,11 +60,13 @@ import Glibc
         self.answer = AnswerCollector(bodyBytesMax: request.responseBytesMax)
         self.hasWrittenBefore = false
         self.repeatWasRefused = false
+        self.addressWasRefused = false
         unsafe self.errorText.initialize(repeating: 0)
         self.setCallbacks()
         self.setPolicy()
         self.setLimits(request)
         self.setTrust(request)
+        if !request.allowsPrivateAddresses { self.keepOutOfPrivateNetworks() }
         guard self.setHeaders(request) else {
             _ = self.clear()
             return false
@@ -103,6 +106,10 @@ extension EasyHandle {
         if let overflow = self.answer.overflow {
             return .failure(HTTPFailure(.responseTooLarge, mayHaveActed: mayHaveActed, detail: overflow.detail))
         }
+        if self.addressWasRefused, !mayHaveActed {
+            let detail = "The host's address is not in the public internet."
+            return .failure(HTTPFailure(.forbiddenAddress, mayHaveActed: false, detail: detail))
+        }
         if code == CURLE_ABORTED_BY_CALLBACK {
             let failure: HTTPFailure =
                 self.repeatWasRefused
@@ -135,8 +142,15 @@ extension EasyHandle {
     ///
     /// libcurl repeats a request of any method by itself when a kept connection ends without an answer. Who sends
     /// messages to people may not: the server may have read the request before the connection went away.
-    private func mayWrite() -> Bool {
-        guard let transfer = self.transfer, transfer.begin() else { return false }
+    private func mayWrite(to address: UnsafePointer<CChar>?) -> Bool {
+        guard let transfer = self.transfer else { return false }
+        if !transfer.request.allowsPrivateAddresses {
+            guard let address = unsafe address, unsafe PublicAddress.contains(text: String(cString: address)) else {
+                self.addressWasRefused = true
+                return false
+            }
+        }
+        guard transfer.begin() else { return false }
         if self.hasWritten { self.hasWrittenBefore = true }
         guard self.hasWrittenBefore, !transfer.isIdempotent else { return true }
         self.repeatWasRefused = true
@@ -185,11 +199,28 @@ extension EasyHandle {
                 return unsafe handle.answer.takeBody(part) ? size * count : 0
             }, CURLOPT_WRITEFUNCTION)
         Self.check(
-            unsafe ccurl_setopt_prereq(self.raw, CURLOPT_PREREQFUNCTION) { context, _, _, _, _ in
+            unsafe ccurl_setopt_prereq(self.raw, CURLOPT_PREREQFUNCTION) { context, address, _, _, _ in
                 guard let context = unsafe context else { return Int32(CURL_PREREQFUNC_ABORT) }
                 let handle = unsafe Unmanaged<EasyHandle>.fromOpaque(context).takeUnretainedValue()
-                return Int32(handle.mayWrite() ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT)
+                return Int32(unsafe handle.mayWrite(to: address) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT)
             }, CURLOPT_PREREQFUNCTION)
+    }
+
+    /// Sees to it that no socket is opened to an address that is not in the public internet.
+    private func keepOutOfPrivateNetworks() {
+        unsafe self.set(CURLOPT_OPENSOCKETDATA, pointer: Unmanaged.passUnretained(self).toOpaque())
+        Self.check(
+            unsafe ccurl_setopt_opensocket(self.raw, CURLOPT_OPENSOCKETFUNCTION) { context, _, address in
+                guard let address = unsafe address, let context = unsafe context else { return CURL_SOCKET_BAD }
+                var bytes = [UInt8](repeating: 0, count: 16)
+                let count = unsafe ccurl_address(address, &bytes)
+                guard PublicAddress.contains(Array(bytes.prefix(Int(count)))) else {
+                    let handle = unsafe Unmanaged<EasyHandle>.fromOpaque(context).takeUnretainedValue()
+                    handle.addressWasRefused = true
+                    return CURL_SOCKET_BAD
+                }
+                return unsafe ccurl_socket(address)
+            }, CURLOPT_OPENSOCKETFUNCTION)
     }
 
     /// What is the same for all requests.

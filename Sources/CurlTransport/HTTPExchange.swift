@@ -25,6 +25,9 @@ package struct HTTPRequest: Sendable {
     package var trustFile: String?
     /// The most bytes that the answer's body may have; a longer one fails with `.responseTooLarge`.
     package var responseBytesMax: Int
+    /// Whether the host may be in a private network or this machine; false for a URL that comes from outside, which
+    /// then fails with `.forbiddenAddress`.
+    package var allowsPrivateAddresses = true
 
     /// Describes a request; nothing is checked before it is performed.
     package init(
@@ -88,6 +91,8 @@ package struct HTTPFailure: Error, Sendable, Equatable {
         case invalidRequest = "http.invalid_request"
         case resolve = "http.resolve"
         case connect = "http.connect"
+        /// The URL leads to an address where requests of its kind may not go.
+        case forbiddenAddress = "http.forbidden_address"
         case tls = "http.tls"
         case timeout = "http.timeout"
         /// The connection ended before a complete answer.

@@ -1,31 +1,33 @@
 /// What the decision engine asked for: tell this user this, by these steps, within these limits.
 ///
-/// The decoded form of `martlet.decision/1` (docs/contract.md). Immutable once accepted.
-package struct Decision: Sendable, Equatable {
+/// The decoded form of `martlet.decision/1` (docs/contract.md). Immutable.
+///
+/// An object: it goes through every step of a delivery, and a reference is cheaper to pass on than its twenty fields.
+package final class Decision: Sendable, Equatable {
     /// The producer's idempotency key: 1…128 of `[A-Za-z0-9._:-]`.
-    package var id: String
-    package var user: User
+    package let id: String
+    package let user: User
     /// Groups statistics, caps and pauses: 1…64 characters.
-    package var campaign: String
-    package var messageClass: MessageClass
+    package let campaign: String
+    package let messageClass: MessageClass
     /// 0 goes first, 9 last.
-    package var priority: Int
-    package var notBefore: Timestamp?
+    package let priority: Int
+    package let notBefore: Timestamp?
     /// Never sent after this.
-    package var expiresAt: Timestamp?
-    package var timing: Timing
-    package var choice: Choice
+    package let expiresAt: Timestamp?
+    package let timing: Timing
+    package let choice: Choice
     /// Features for the choice of arm and slot: numbers, strings, booleans.
-    package var context: JSONObject
+    package let context: JSONObject
     /// Of the engine's own choice, in (0, 1]; carried through untouched.
-    package var propensity: Double?
+    package let propensity: Double?
     /// Template variables.
-    package var data: JSONObject
-    package var reward: RewardRule
+    package let data: JSONObject
+    package let reward: RewardRule
     /// A newer decision with the same key cancels an older one that was not yet sent.
-    package var supersedes: String?
+    package let supersedes: String?
     /// W3C traceparent.
-    package var trace: String?
+    package let trace: String?
 
     package init(
         id: String, user: User, campaign: String, messageClass: MessageClass, priority: Int = 5,
@@ -48,6 +50,28 @@ package struct Decision: Sendable, Equatable {
         self.reward = reward
         self.supersedes = supersedes
         self.trace = trace
+    }
+
+    /// The same decision about what more is known of the user, or with other data, another key or campaign.
+    package func with(
+        user: User? = nil, campaign: String? = nil, data: JSONObject? = nil, supersedes: String? = nil
+    ) -> Decision {
+        Decision(
+            id: self.id, user: user ?? self.user, campaign: campaign ?? self.campaign,
+            messageClass: self.messageClass, priority: self.priority, notBefore: self.notBefore,
+            expiresAt: self.expiresAt, timing: self.timing, choice: self.choice, context: self.context,
+            propensity: self.propensity, data: data ?? self.data, reward: self.reward,
+            supersedes: supersedes ?? self.supersedes, trace: self.trace)
+    }
+
+    package static func == (left: Decision, right: Decision) -> Bool {
+        left === right
+            || left.id == right.id && left.user == right.user && left.campaign == right.campaign
+                && left.messageClass == right.messageClass && left.priority == right.priority
+                && left.notBefore == right.notBefore && left.expiresAt == right.expiresAt
+                && left.timing == right.timing && left.choice == right.choice && left.context == right.context
+                && left.propensity == right.propensity && left.data == right.data && left.reward == right.reward
+                && left.supersedes == right.supersedes && left.trace == right.trace
     }
 }
 
@@ -94,6 +118,34 @@ package enum PushTarget: Sendable, Equatable {
     case apns(token: String, topic: String)
     case fcm(token: String)
     case webpush(endpoint: String, p256dh: String, auth: String)
+
+    /// As the contract spells it.
+    package var platform: String {
+        switch self {
+        case .apns: "apns"
+        case .fcm: "fcm"
+        case .webpush: "webpush"
+        }
+    }
+
+    /// What suppression knows it by: the token, or the endpoint.
+    package var address: String {
+        switch self {
+        case .apns(let token, _), .fcm(let token): token
+        case .webpush(let endpoint, _, _): endpoint
+        }
+    }
+}
+
+/// Which of a person's devices a push message goes to. `user.push` lists them in the order of preference, the one that
+/// was used last first.
+package enum DevicePolicy: String, Sendable, CaseIterable {
+    /// To each of them.
+    case all
+    /// To the first one that is not known to be dead.
+    case latest
+    /// To one after the other, until a provider takes a message.
+    case untilAccepted = "until_accepted"
 }
 
 /// When a decision wants to be sent.

@@ -23,6 +23,10 @@ package struct Delivery: Sendable, Equatable {
     package var openAttempt: OpenAttempt?
     /// The goals that the user has reached so far.
     package var goalsReached: Set<Goal>
+    /// The provider at which the last attempt at this step failed by the provider's own fault.
+    package var avoids: String?
+    /// The devices that the current step is done with, on push.
+    package var devices: DeviceProgress
 
     package struct OpenAttempt: Sendable, Equatable {
         package var number: Int
@@ -41,7 +45,7 @@ package struct Delivery: Sendable, Equatable {
     package init(
         id: String, shard: Int, epoch: Int, acceptedAt: Timestamp, dueAt: Timestamp, step: Int = 0, attempts: Int = 0,
         stepAttempts: Int = 0, hasSent: Bool = false, lapses: Int = 0, openAttempt: OpenAttempt? = nil,
-        goalsReached: Set<Goal> = []
+        goalsReached: Set<Goal> = [], avoids: String? = nil, devices: DeviceProgress = DeviceProgress()
     ) {
         self.id = id
         self.shard = shard
@@ -55,6 +59,8 @@ package struct Delivery: Sendable, Equatable {
         self.lapses = lapses
         self.openAttempt = openAttempt
         self.goalsReached = goalsReached
+        self.avoids = avoids
+        self.devices = devices
     }
 }
 

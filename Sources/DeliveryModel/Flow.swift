@@ -20,7 +20,12 @@ package struct Flow: Sendable, Hashable {
 
     /// What one turn costs: half as much in each lane before. While all lanes have work, each gets half as many turns
     /// as the one before it, and none gets no turn.
-    package var cost: Int { 1 << self.lane }
+    package var cost: Int { Self.cost(of: self.lane) }
+
+    /// What a turn costs in each lane, the first one first.
+    package static let costs = Self.lanes.map(Self.cost)
+
+    private static func cost(of lane: Int) -> Int { 1 << lane }
 
     /// The flow of a decision whose text nobody has checked; what cannot be found counts as not given.
     ///

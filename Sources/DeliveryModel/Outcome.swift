@@ -11,6 +11,16 @@ package struct Outcome: Sendable, Equatable {
         case unknown
     }
 
+    /// What it was due to, where a message did not get through.
+    package enum Fault: String, Sendable, CaseIterable {
+        /// This message or its recipient: another one may pass.
+        case message
+        /// The provider, or the way to it: another provider may do better.
+        case provider
+        /// We were too fast: "slow down", "too many". The message is asked about again, and no attempt is lost on it.
+        case pace
+    }
+
     package var verdict: Verdict
     /// A stable code: lower-case words joined by dots, such as `smtp.5.1.1`, `http.429`, `timeout.connect`.
     package var reason: String
@@ -22,6 +32,7 @@ package struct Outcome: Sendable, Equatable {
     package var retryAfter: Milliseconds?
     /// True when the answer says that this address is dead: it is suppressed from now on.
     package var isAddressDead: Bool
+    package var fault: Fault
 
     /// Whether it is certain that nothing was sent.
     package var leftNothing: Bool { self.verdict == .deferred || self.verdict == .rejected }
@@ -31,7 +42,7 @@ package struct Outcome: Sendable, Equatable {
 
     package init(
         _ verdict: Verdict, reason: String, detail: String? = nil, providerMessageID: String? = nil,
-        retryAfter: Milliseconds? = nil, isAddressDead: Bool = false
+        retryAfter: Milliseconds? = nil, isAddressDead: Bool = false, fault: Fault = .message
     ) {
         self.verdict = verdict
         self.reason = reason
@@ -39,5 +50,6 @@ package struct Outcome: Sendable, Equatable {
         self.providerMessageID = providerMessageID
         self.retryAfter = retryAfter
         self.isAddressDead = isAddressDead
+        self.fault = fault
     }
 }

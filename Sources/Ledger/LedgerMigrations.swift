@@ -19,5 +19,9 @@ enum LedgerMigrations {
             number: 6, name: "priority", sql: String(decoding: PackageResources._006_priority_sql, as: UTF8.self)),
         PostgresMigration(
             number: 7, name: "receipts", sql: String(decoding: PackageResources._007_receipts_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 8, name: "providers", sql: String(decoding: PackageResources._008_providers_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 9, name: "devices", sql: String(decoding: PackageResources._009_devices_sql, as: UTF8.self)),
     ]
 }

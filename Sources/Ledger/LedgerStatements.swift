@@ -20,7 +20,7 @@ struct LedgerStatements: Sendable {
             }
             return answers.map { $0 ?? .duplicate(isSameText: false) }
         }
-        let (first, later) = Self.firstOfEach(group, by: \.decision.id)
+        let (first, later) = Self.firstOfEach(group, by: { $0.decision.id })
         let arrivals = first.map { group[$0] }
         let rows = try connection.query(
             Statements.accept,
@@ -101,7 +101,7 @@ struct LedgerStatements: Sendable {
     }
 
     func claim(_ group: [ClaimRequest], _ connection: PostgresConnection) throws(PostgresError) -> [ClaimAnswer] {
-        let (first, _) = Self.firstOfEach(group, by: \.id)
+        let (first, _) = Self.firstOfEach(group, by: { $0.id })
         let requests = first.map { group[$0] }
         let rows = try connection.query(
             Statements.claim,
@@ -138,6 +138,8 @@ struct LedgerStatements: Sendable {
         delivery.lapses = try rows[row, 15].int
         let kinds = try rows[row, 16].orNil?.text.split(separator: ",") ?? []
         delivery.goalsReached = Set(kinds.compactMap { Goal(rawValue: String($0)) })
+        delivery.avoids = try rows[row, 18].orNil?.text
+        delivery.devices = DeviceProgress(bytes: try rows[row, 19].byteArray)
         return .claimed(delivery, body: try rows[row, 17].byteArray)
     }
 
@@ -177,7 +179,9 @@ struct LedgerStatements: Sendable {
                 .textArray(group) { self.settings.admission.caps.isEmpty ? nil : $0.releases },
                 .textArray(group) { $0.releases == nil ? nil : Self.message($0) }, .textArray(group) { $0.pausedBy },
                 .boolArray(group) { $0.next.isDeadLetter }, .textArray(group) { $0.waitsFor?.rawValue },
-                .textArray(group) { $0.waitsFor == nil ? nil : $0.userID },
+                .textArray(group) { $0.waitsFor == nil ? nil : $0.userID }, .boolArray(group) { $0.isCounted },
+                .textArray(group) { $0.avoids }, .float8Array(group) { $0.attempt?.propensity },
+                .bytesArray(group) { $0.devicesToKeep.bytes },
             ])
         var answers: [Hold: Bool] = [:]
         for row in 0..<rows.count {
@@ -187,7 +191,7 @@ struct LedgerStatements: Sendable {
     }
 
     func note(_ group: [RecipientEvent], _ connection: PostgresConnection) throws(PostgresError) -> [NoteAnswer] {
-        let (first, _) = Self.firstOfEach(group, by: \.key)
+        let (first, _) = Self.firstOfEach(group, by: { $0.key })
         let events = first.map { group[$0] }
         let rows = try connection.query(
             Statements.note,
@@ -238,13 +242,13 @@ struct LedgerStatements: Sendable {
 
     /// The positions of the first item of each key, and of the others.
     private static func firstOfEach<Item>(
-        _ group: [Item], by key: KeyPath<Item, String>
+        _ group: [Item], by key: (Item) -> String
     ) -> (first: [Int], later: [Int]) {
         var seen = Set<String>()
         var first: [Int] = []
         var later: [Int] = []
         for (index, item) in group.enumerated() {
-            if seen.insert(item[keyPath: key]).inserted { first.append(index) } else { later.append(index) }
+            if seen.insert(key(item)).inserted { first.append(index) } else { later.append(index) }
         }
         return (first, later)
     }

@@ -8,9 +8,16 @@ extension DeliveryPipeline {
     func fail(
         _ task: SendTask, _ state: TerminalState, reason: String, detail: String? = nil, mayBeRetried: Bool = false
     ) async throws(Settled) -> Never {
-        let next = self.retry.afterFailing(
-            task.decision, plan: task.plan.steps, at: task.delivery.step, hasSent: task.delivery.hasSent,
-            now: self.clock.now(), reason: reason, state: state, mayBeRetried: mayBeRetried)
+        let devices = task.delivery.devices
+        let (steps, step, now) = (task.plan.steps, task.delivery.step, self.clock.now())
+        var next = self.retry.afterFailing(
+            task.decision, plan: steps, at: step, hasSent: task.delivery.hasSent, now: now, reason: reason,
+            state: devices.mayHaveSent ? .unknown : state, mayBeRetried: mayBeRetried && !devices.mayHaveSent)
+        if devices.hasAccepted {
+            // A device has the message: the step was carried out, whatever the others are like.
+            next = self.retry.afterSending(task.decision, plan: steps, at: step, now: now)
+            if case .settle = next { next = .settle(.sent, reason: reason) }
+        }
         try await self.end(task.work, next, plan: task.plan, detail: detail)
     }
 
@@ -28,8 +35,10 @@ extension DeliveryPipeline {
     ) async throws(Settled) -> Never {
         let closing = Closing(
             id: delivery.id, epoch: delivery.epoch, attempt: nil, next: next, plan: plan, step: delivery.step,
-            detail: detail, releases: decision.flatMap { $0.messageClass == .marketing ? $0.user.id : nil },
-            pausedBy: pausedBy, at: self.clock.now())
+            userID: decision?.user.id, detail: detail,
+            releases: delivery.devices.mayHaveSent
+                ? nil : decision.flatMap { $0.messageClass == .marketing ? $0.user.id : nil },
+            pausedBy: pausedBy, devices: delivery.devices, at: self.clock.now())
         let isOurs = try await self.patiently { () throws(LedgerError) in try await self.ledger.close(closing) }
         guard isOurs else {
             self.meters.fenced()

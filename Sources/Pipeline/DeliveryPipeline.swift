@@ -114,17 +114,33 @@ package final class DeliveryPipeline: Sendable {
         return try await self.close(attempt, outcome, of: task)
     }
 
-    /// What happens while a place at a provider is taken. Closing does not need one: the next message may go.
     private func attempt(_ task: SendTask) async throws(Settled) -> (OpenedAttempt, Outcome) {
-        let place = try await self.pace(task)
+        let devices = try await self.devices(task)
+        for index in devices.indices.dropLast() {
+            if let tried = try await self.attempt(task, at: Array(devices[index...])) { return tried }
+        }
+        guard let tried = try await self.attempt(task, at: devices.suffix(1)) else { throw Settled(.abandon) }
+        return tried
+    }
+
+    /// What happens while a place at a provider is taken. Closing does not need one: the next message may go.
+    ///
+    /// - Parameter devices: The one to try and, behind it, the others.
+    /// - Returns: Nil when the first device takes no such message and another one might.
+    private func attempt(
+        _ task: SendTask, at devices: [PushTarget]
+    ) async throws(Settled) -> (OpenedAttempt, Outcome)? {
+        let place = try await self.pace(task, reaching: devices.first)
         defer { place.leave() }
-        let message = try await self.compose(task, for: place.provider)
-        let attempt = try await self.open(task, message, at: place.provider)
+        guard let message = try await self.compose(task, for: place.provider, devices),
+            let attempt = try await self.open(task, message, at: place, devices)
+        else { return nil }
         // However long it waits for a connection: what the ledger may have given to others, or what has expired, stays.
         let (holds, clock, lease, expiry) = (self.holds, self.clock, task.work.lease, task.decision.expiresAt)
         let outcome = await message.send {
             holds.isHeld(lease) && expiry.map { clock.now() < $0 } ?? true
         }
+        place.report(outcome, since: attempt.openedAt)
         return (attempt, outcome)
     }
 
@@ -240,7 +256,7 @@ package final class DeliveryPipeline: Sendable {
                 .unknown, reason: "crash.attempt_open", detail: "the worker stopped before the answer was recorded")
             let attempt = OpenedAttempt(
                 number: open.number, channel: open.channel, provider: open.provider, addressKey: [],
-                openedAt: open.openedAt)
+                openedAt: open.openedAt, propensity: nil)
             throw Settled(try await self.close(attempt, outcome, of: task))
         }
         if index > 0, work.delivery.hasSent, let goal = plan.steps[index - 1].until,
@@ -268,16 +284,27 @@ package final class DeliveryPipeline: Sendable {
             task.work, .rest(until: end, step: task.delivery.step, reason: "quiet_hours"), plan: task.plan)
     }
 
-    /// Waits for a place at a provider.
-    private func pace(_ task: SendTask) async throws(Settled) -> ProviderPool.Place {
-        let place: ProviderPool.Place?
+    /// Chooses a provider and waits for a place there. What nobody takes now rests, and has lost no attempt.
+    private func pace(_ task: SendTask, reaching device: PushTarget?) async throws(Settled) -> ProviderPool.Place {
+        let request = ProviderPool.Request(
+            decision: task.decision, channel: task.step.channel, reaching: device, avoids: task.delivery.avoids,
+            seed: SplitMix64.seed(of: "\(task.delivery.id)/\(task.delivery.step)/\(task.delivery.attempts + 1)"))
+        let answer: ProviderPool.Answer
         do throws(CancellationError) {
-            place = try await self.providers.place(on: task.step.channel, for: task.decision.flow)
+            answer = try await self.providers.place(for: request)
         } catch {
             throw Settled(.abandon)
         }
-        guard let place else {
-            try await self.fail(task, .failed, reason: "provider.none", mayBeRetried: true)
+        let place: ProviderPool.Place
+        switch answer {
+        case .place(let taken): place = taken
+        case .none: try await self.fail(task, .failed, reason: "provider.none", mayBeRetried: true)
+        case .later(let until, let reason):
+            // Its expiry wakes it, so that it ends in time.
+            try await self.end(
+                task.work,
+                .rest(until: min(until, task.decision.expiresAt ?? until), step: task.delivery.step, reason: reason),
+                plan: task.plan)
         }
         do throws(Settled) {
             // Waiting may have taken long.
@@ -289,12 +316,16 @@ package final class DeliveryPipeline: Sendable {
         return place
     }
 
-    private func compose(_ task: SendTask, for provider: any Provider) async throws(Settled) -> any PreparedMessage {
+    /// - Returns: Nil when only the first of `devices` is at fault and there are others.
+    private func compose(
+        _ task: SendTask, for provider: any Provider, _ devices: [PushTarget]
+    ) async throws(Settled) -> (any PreparedMessage)? {
         let refusal: CompositionRefusal
         do throws(CompositionRefusal) {
             return try provider.compose(
                 CompositionRequest(
-                    decision: task.decision, step: task.step, stepIndex: task.delivery.step, now: self.clock.now()))
+                    decision: task.decision, step: task.step, stepIndex: task.delivery.step, now: self.clock.now(),
+                    target: devices.first, attempt: task.delivery.attempts + 1))
         } catch {
             refusal = error
         }
@@ -305,16 +336,21 @@ package final class DeliveryPipeline: Sendable {
                 "detail": "\(refusal.detail)",
             ])
         let isAddress = refusal.code == .addressMissing || refusal.code == .addressInvalid
+        // Platforms differ in how much they take.
+        if devices.count > 1, isAddress || refusal.code == .messageTooLarge { return nil }
         try await self.fail(task, isAddress ? .failed : .refused, reason: refusal.code.rawValue, detail: refusal.detail)
     }
 
     /// Intent before effect: the attempt is on record before a byte leaves.
+    ///
+    /// - Returns: Nil when the first of `devices` is suppressed and there are others.
     private func open(
-        _ task: SendTask, _ message: any PreparedMessage, at provider: any Provider
-    ) async throws(Settled) -> OpenedAttempt {
+        _ task: SendTask, _ message: any PreparedMessage, at place: ProviderPool.Place, _ devices: [PushTarget]
+    ) async throws(Settled) -> OpenedAttempt? {
         let attempt = OpenedAttempt(
-            number: task.delivery.attempts + 1, channel: provider.channel, provider: provider.name,
-            addressKey: self.addressKey(message.address), openedAt: self.clock.now())
+            number: task.delivery.attempts + 1, channel: place.provider.channel, provider: place.provider.name,
+            addressKey: self.addressKey(message.address), openedAt: self.clock.now(), propensity: place.propensity,
+            devices: devices)
         let opening = AttemptOpening(
             id: task.delivery.id, epoch: task.delivery.epoch, number: attempt.number, channel: attempt.channel,
             provider: attempt.provider, addressKey: attempt.addressKey, at: attempt.openedAt,
@@ -335,6 +371,8 @@ package final class DeliveryPipeline: Sendable {
         case .fenced:
             self.meters.fenced()
             throw Settled(.acknowledge)
+        case .suppressed(let reason) where devices.count > 1 && reason.hasPrefix("suppressed."):
+            return nil
         case .suppressed(let reason):
             try await self.fail(task, .suppressed, reason: reason)
         case .capped(let cap):
@@ -356,16 +394,15 @@ package final class DeliveryPipeline: Sendable {
         -> Settlement
     {
         let now = self.clock.now()
-        let next = self.retry.next(
-            after: outcome, attempt: task.delivery.stepAttempts + 1, of: task.decision, plan: task.plan.steps,
-            at: task.delivery.step, hasSent: task.delivery.hasSent, now: now, jitter: Double.random(in: 0..<1))
+        let (next, devices) = self.next(after: outcome, attempt, of: task, now: now)
         let closing = Closing(
             id: task.delivery.id, epoch: task.delivery.epoch,
             attempt: ClosedAttempt(
                 number: attempt.number, channel: attempt.channel, provider: attempt.provider,
-                addressKey: attempt.addressKey, openedAt: attempt.openedAt, closedAt: now, outcome: outcome),
+                addressKey: attempt.addressKey, openedAt: attempt.openedAt, closedAt: now, outcome: outcome,
+                propensity: attempt.propensity),
             next: next, plan: task.plan, step: task.delivery.step, userID: task.decision.user.id,
-            releases: outcome.leftNothing ? task.work.person : nil, at: now)
+            releases: outcome.leftNothing && !devices.mayHaveSent ? task.work.person : nil, devices: devices, at: now)
         let isOurs = try await self.patiently { () throws(LedgerError) in try await self.ledger.close(closing) }
         self.meters.attempted(attempt, outcome, of: task, now: now)
         guard isOurs else {

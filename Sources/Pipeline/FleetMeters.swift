@@ -5,18 +5,19 @@ import ThreadBridge
 
 package struct FleetMeters: Sendable {
     package let registry: MetricsRegistry
-    /// What is counted for each message, kept: to look it up by its labels would cost more than to count.
-    private let frequent: Protected<Frequent>
+    // What is counted for each message, kept: to look it up by its labels would cost more than to count.
+    private let acceptances = Kept<String, CounterHandle>()
+    private let endings = Kept<End, CounterHandle>()
+    private let answers = Kept<Answer, AttemptMeters>()
 
     package init(_ registry: MetricsRegistry) {
         self.registry = registry
-        self.frequent = Protected(Frequent())
     }
 
     // MARK: Intake
 
     func accepted(source: String) {
-        self.frequent(\.accepted, source) { self.registry.counter(.decisionsAccepted, source) }.increment()
+        self.acceptances.of(source) { self.registry.counter(.decisionsAccepted, source) }.increment()
     }
 
     func duplicate(source: String) {
@@ -64,13 +65,21 @@ package struct FleetMeters: Sendable {
     }
 
     func settled(_ state: TerminalState, _ messageClass: MessageClass) {
-        self.frequent(\.settled, End(state: state, messageClass: messageClass)) {
+        self.endings.of(End(state: state, messageClass: messageClass)) {
             self.registry.counter(.deliveriesSettled, state.rawValue, messageClass.rawValue)
         }.increment()
     }
 
     func holding(_ count: Int) {
         self.registry.gauge(.inFlight).set(count)
+    }
+
+    func provider(_ standing: ProviderPool.Standing) {
+        let (channel, name) = (standing.channel.rawValue, standing.provider)
+        self.registry.gauge(.providerShare, channel, name).set(standing.share)
+        self.registry.gauge(.providerCircuit, channel, name).set(standing.circuit)
+        self.registry.gauge(.providerPlaces, channel, name).set(standing.limit)
+        self.registry.gauge(.providerWaiting, channel, name).set(standing.waiting)
     }
 
     // MARK: Upkeep
@@ -106,11 +115,17 @@ package struct FleetMeters: Sendable {
     }
 }
 
-/// The instruments of what happens for each message.
-private struct Frequent {
-    var accepted: [String: CounterHandle] = [:]
-    var settled: [End: CounterHandle] = [:]
-    var attempts: [Answer: AttemptMeters] = [:]
+/// Instruments by what they count.
+private final class Kept<Key: Hashable & Sendable, Instrument: Sendable>: Sendable {
+    private let known = Protected<[Key: Instrument]>([:])
+
+    /// The registry gives the same instrument to everybody who asks: whoever comes first keeps it for all.
+    func of(_ key: Key, make: () -> Instrument) -> Instrument {
+        if let known = self.known.withLock({ $0[key] }) { return known }
+        let made = make()
+        self.known.withLock { $0[key] = made }
+        return made
+    }
 }
 
 private struct End: Hashable {
@@ -133,7 +148,7 @@ private struct AttemptMeters: Sendable {
 
 extension FleetMeters {
     private func meters(of attempt: OpenedAttempt, _ verdict: Outcome.Verdict) -> AttemptMeters {
-        self.frequent(\.attempts, Answer(provider: attempt.provider, verdict: verdict)) {
+        self.answers.of(Answer(provider: attempt.provider, verdict: verdict)) {
             let channel = attempt.channel.rawValue
             return AttemptMeters(
                 attempts: self.registry.counter(.attempts, channel, attempt.provider, verdict.rawValue),
@@ -141,15 +156,5 @@ extension FleetMeters {
                 send: self.registry.histogram(.send, channel, attempt.provider),
                 endToEnd: self.registry.histogram(.endToEnd, channel, attempt.provider))
         }
-    }
-
-    /// The registry gives the same instrument to everybody who asks: whoever comes first keeps it for all.
-    private func frequent<Key: Hashable & Sendable, Kept: Sendable>(
-        _ table: any WritableKeyPath<Frequent, [Key: Kept]> & Sendable, _ key: Key, make: () -> Kept
-    ) -> Kept {
-        if let known = self.frequent.withLock({ $0[keyPath: table][key] }) { return known }
-        let made = make()
-        self.frequent.withLock { $0[keyPath: table][key] = made }
-        return made
     }
 }

@@ -18,9 +18,7 @@ package struct Profiles: Sendable {
         guard let ledger = self.ledger, self.isIncomplete(decision),
             let profile = try await ledger.profile(of: decision.user.id)
         else { return decision }
-        var complete = decision
-        complete.user = decision.user.completed(by: profile)
-        return complete
+        return decision.with(user: decision.user.completed(by: profile))
     }
 
     private func isIncomplete(_ decision: Decision) -> Bool {

@@ -9,6 +9,8 @@ package struct RetryPolicy: Sendable, Equatable {
     /// The most attempts at one step.
     package var attemptsMax: Int
 
+    /// After so many, "slow down" counts as an attempt: nothing goes on for ever.
+    private static let pausesMax = 100
     /// No setting makes a backoff longer: 366 days.
     private static let longestEver: Int64 = 366 * 86_400_000
 
@@ -21,12 +23,14 @@ package struct RetryPolicy: Sendable, Equatable {
     /// What is to be done after an attempt at `step` of `plan`.
     ///
     /// - Parameters:
-    ///   - attempt: Number of this attempt at this step, from 1.
+    ///   - attempt: Number of this attempt at this step, from 1; "slow down" does not count.
+    ///   - hasOther: Whether another provider could take it at once, where this one is at fault.
+    ///   - pauses: How many attempts before this one were answered "slow down", about.
     ///   - jitter: Uniform in [0, 1), drawn where it is needed: full jitter, so that a crowd of retries does not come
     ///     back as a crowd.
     package func next(
         after outcome: Outcome, attempt: Int, of decision: Decision, plan: [Step], at step: Int, hasSent: Bool,
-        now: Timestamp, jitter: @autoclosure () -> Double
+        hasOther: Bool = false, pauses: Int = 0, now: Timestamp, jitter: @autoclosure () -> Double
     ) -> NextMove {
         switch outcome.verdict {
         case .accepted:
@@ -35,6 +39,11 @@ package struct RetryPolicy: Sendable, Equatable {
             return self.afterFailing(decision, plan: plan, at: step, hasSent: hasSent, now: now, reason: outcome.reason)
         case .unknown where !Self.mayRepeat(decision, plan: plan, at: step):
             return .settle(.unknown, reason: outcome.reason)
+        case .deferred where outcome.fault == .pace && pauses < Self.pausesMax:
+            // The provider itself is left alone for that time: all that is left is to spread those who come back.
+            let asked = max(outcome.retryAfter ?? .seconds(1), .seconds(1))
+            let spread = self.backoff(attempt: 1, askedFor: asked, jitter: jitter() / 8)
+            return self.rest(until: now.advanced(by: spread), decision, at: step, hasSent: hasSent, outcome.reason)
         case .deferred, .unknown:
             guard attempt < self.attemptsMax else {
                 if outcome.verdict == .unknown { return .settle(.unknown, reason: outcome.reason) }
@@ -42,12 +51,21 @@ package struct RetryPolicy: Sendable, Equatable {
                     decision, plan: plan, at: step, hasSent: hasSent, now: now, reason: outcome.reason,
                     mayBeRetried: true)
             }
-            let due = now.advanced(by: self.backoff(attempt: attempt, askedFor: outcome.retryAfter, jitter: jitter()))
-            if let expiry = decision.expiresAt, due >= expiry {
-                return .settle(hasSent ? .sent : .expired, reason: "expired.before_retry")
-            }
-            return .rest(until: due, step: step, reason: outcome.reason)
+            // What another provider can take need not wait for this one.
+            let pause =
+                outcome.verdict == .deferred && hasOther
+                ? Milliseconds(0) : self.backoff(attempt: attempt, askedFor: outcome.retryAfter, jitter: jitter())
+            return self.rest(until: now.advanced(by: pause), decision, at: step, hasSent: hasSent, outcome.reason)
         }
+    }
+
+    private func rest(
+        until due: Timestamp, _ decision: Decision, at step: Int, hasSent: Bool, _ reason: String
+    ) -> NextMove {
+        if let expiry = decision.expiresAt, due >= expiry {
+            return .settle(hasSent ? .sent : .expired, reason: "expired.before_retry")
+        }
+        return .rest(until: due, step: step, reason: reason)
     }
 
     /// What is to be done when `step` cannot be carried out at all.
@@ -76,7 +94,8 @@ package struct RetryPolicy: Sendable, Equatable {
         return Milliseconds(asked + Int64(Double(ceiling) * share))
     }
 
-    private func afterSending(_ decision: Decision, plan: [Step], at step: Int, now: Timestamp) -> NextMove {
+    /// What is to be done once a provider has taken the message of `step`.
+    package func afterSending(_ decision: Decision, plan: [Step], at step: Int, now: Timestamp) -> NextMove {
         guard step + 1 < plan.count, plan[step].until != nil, let within = plan[step].within else {
             return .settle(.sent, reason: "accepted")
         }

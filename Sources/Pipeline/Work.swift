@@ -75,4 +75,9 @@ struct OpenedAttempt: Sendable {
     let provider: String
     let addressKey: [UInt8]
     let openedAt: Timestamp
+    /// Of the choice of its provider; nil where a crash left it unknown.
+    let propensity: Double?
+    /// The devices that are still to be reached by this step, the attempt's own first; empty where there are none to
+    /// choose from.
+    var devices: [PushTarget] = []
 }

@@ -62,65 +62,77 @@ package struct PostgresParameter: Sendable, Equatable {
 }
 
 // Arrays. Each kind has one that reads a value out of every row, so that a group commit makes its columns straight from
-// its rows, and one that takes the values themselves.
+// its rows, and one that takes the values themselves. Inlinable: the loops run over half a hundred columns of each group,
+// and are fast only where the compiler knows the rows.
 extension PostgresParameter {
     /// `text[]`, one element for each row; nil is a NULL element.
+    @inlinable
     package static func textArray<Rows: Collection>(
         _ rows: Rows, _ value: (Rows.Element) -> String?
     ) -> PostgresParameter {
-        self.array(PostgresType.textArray, of: PostgresType.text, rows, typicalSize: 24) { row, bytes in
-            guard let text = value(row) else { return false }
-            bytes.append(contentsOf: text.utf8)
-            return true
-        }
+        var array = PostgresArray(.text, count: rows.count)
+        for row in rows { array.append(value(row)) }
+        return array.parameter
     }
 
     /// `bytea[]`, one element for each row; nil is a NULL element.
+    @inlinable
     package static func bytesArray<Rows: Collection>(
         _ rows: Rows, _ value: (Rows.Element) -> [UInt8]?
     ) -> PostgresParameter {
-        self.array(PostgresType.byteaArray, of: PostgresType.bytea, rows, typicalSize: 256) { row, bytes in
-            guard let element = value(row) else { return false }
-            bytes.append(contentsOf: element)
-            return true
-        }
+        var array = PostgresArray(.bytea, count: rows.count)
+        for row in rows { array.append(value(row)) }
+        return array.parameter
     }
 
     /// `int8[]`, one element for each row; nil is a NULL element.
+    @inlinable
     package static func int8Array<Rows: Collection>(
         _ rows: Rows, _ value: (Rows.Element) -> Int64?
     ) -> PostgresParameter {
-        self.integers(PostgresType.int8Array, of: PostgresType.int8, rows, value)
+        var array = PostgresArray(.int8, count: rows.count)
+        for row in rows { array.append(value(row)) }
+        return array.parameter
     }
 
     /// `int4[]`, one element for each row; nil is a NULL element.
+    @inlinable
     package static func int4Array<Rows: Collection>(
         _ rows: Rows, _ value: (Rows.Element) -> Int32?
     ) -> PostgresParameter {
-        self.integers(PostgresType.int4Array, of: PostgresType.int4, rows, value)
+        var array = PostgresArray(.int4, count: rows.count)
+        for row in rows { array.append(value(row)) }
+        return array.parameter
     }
 
     /// `float8[]`, one element for each row; nil is a NULL element.
+    @inlinable
     package static func float8Array<Rows: Collection>(
         _ rows: Rows, _ value: (Rows.Element) -> Double?
     ) -> PostgresParameter {
-        self.integers(PostgresType.float8Array, of: PostgresType.float8, rows) { value($0)?.bitPattern }
+        var array = PostgresArray(.float8, count: rows.count)
+        for row in rows { array.append(value(row)) }
+        return array.parameter
     }
 
     /// `bool[]`, one element for each row; nil is a NULL element.
+    @inlinable
     package static func boolArray<Rows: Collection>(
         _ rows: Rows, _ value: (Rows.Element) -> Bool?
     ) -> PostgresParameter {
-        self.integers(PostgresType.boolArray, of: PostgresType.bool, rows) { value($0).map { $0 ? UInt8(1) : 0 } }
+        var array = PostgresArray(.bool, count: rows.count)
+        for row in rows { array.append(value(row)) }
+        return array.parameter
     }
 
     /// `timestamptz[]` in milliseconds since the Unix epoch, one element for each row; nil is a NULL element.
+    @inlinable
     package static func timestamptzArray<Rows: Collection>(
         _ rows: Rows, _ value: (Rows.Element) -> Int64?
     ) -> PostgresParameter {
-        self.integers(PostgresType.timestamptzArray, of: PostgresType.timestamptz, rows) {
-            value($0).map(PostgresTime.microseconds(fromUnixMilliseconds:))
-        }
+        var array = PostgresArray(.timestamptz, count: rows.count)
+        for row in rows { array.append(milliseconds: value(row)) }
+        return array.parameter
     }
 
     /// `text[]`.
@@ -176,43 +188,5 @@ extension PostgresParameter {
     /// `timestamptz[]` in milliseconds since the Unix epoch, with NULL where an element is nil.
     package static func timestamptzArray(_ values: some Collection<Int64?>) -> PostgresParameter {
         self.timestamptzArray(values) { $0 }
-    }
-
-    private static func integers<Rows: Collection>(
-        _ type: UInt32, of element: UInt32, _ rows: Rows, _ value: (Rows.Element) -> (some FixedWidthInteger)?
-    ) -> PostgresParameter {
-        self.array(type, of: element, rows, typicalSize: 8) { row, bytes in
-            guard let integer = value(row) else { return false }
-            bytes.append(bigEndian: integer)
-            return true
-        }
-    }
-
-    /// - Parameter append: Adds an element's bytes, or returns false for NULL.
-    private static func array<Rows: Collection>(
-        _ type: UInt32, of element: UInt32, _ rows: Rows, typicalSize: Int,
-        _ append: (Rows.Element, inout [UInt8]) -> Bool
-    ) -> PostgresParameter {
-        let count = rows.count
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(20 + count * (4 + typicalSize))
-        bytes.append(bigEndian: Int32(count == 0 ? 0 : 1))
-        bytes.append(bigEndian: Int32(0))
-        bytes.append(bigEndian: element)
-        guard count > 0 else { return PostgresParameter(type: type, bytes: bytes) }
-        bytes.append(bigEndian: Int32(truncatingIfNeeded: count))
-        bytes.append(bigEndian: Int32(1))
-        var hasNulls = false
-        for row in rows {
-            let start = bytes.count
-            bytes.append(bigEndian: Int32(-1))
-            if append(row, &bytes) {
-                bytes.put(bigEndian: Int32(truncatingIfNeeded: bytes.count - start - 4), at: start)
-            } else {
-                hasNulls = true
-            }
-        }
-        if hasNulls { bytes.put(bigEndian: Int32(1), at: 4) }
-        return PostgresParameter(type: type, bytes: bytes)
     }
 }

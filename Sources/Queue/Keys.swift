@@ -21,4 +21,6 @@ package enum Keys {
     package static func bundled(_ shard: Int) -> String { "martlet:{\(shard)}:bundled" }
     /// What could not be taken, with the reasons.
     package static func rejects(_ shard: Int) -> String { "martlet:{\(shard)}:rejects" }
+    /// The tokens of a rate that the fleet keeps together.
+    package static func tokens(_ name: String) -> String { "martlet:tokens:\(name)" }
 }

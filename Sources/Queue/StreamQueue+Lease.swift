@@ -159,7 +159,7 @@ extension StreamQueue {
     private static func lease(from entry: RedisValue, stream: String, shard: Int) -> Lease? {
         guard let pair = entry.array, pair.count == 2, let id = pair[0].text else { return nil }
         let fields = pair[1].array ?? []
-        let milliseconds = id.split(separator: "-").first.flatMap { Int64($0) } ?? 0
+        let milliseconds = Lease.numbers(of: id).milliseconds
         var names: [String] = []
         var decision: [UInt8]?
         var delivery: String?

@@ -53,12 +53,27 @@ extension StreamQueue {
             return turns.fullStreams
         }
         let perStream = max(Self.aheadMax / all, Self.aheadMax / max(1, full))
-        let leases = try await self.read(self.redis, perStream: perStream, wait: nil)
-        var counts: [String: Int] = [:]
-        for lease in leases { counts[lease.stream, default: 0] += 1 }
-        self.turns.withLock { $0.fullStreams = counts.values.count { $0 >= perStream } }
-        try await self.offer(leases[...])
-        return leases.count
+        let calls = (0..<self.settings.shards).map { shard in
+            let arguments: [any RedisArgument & Sendable] = [self.settings.consumer, perStream, Flow.middleLane]
+            return RedisScriptCall(
+                Scripts.ahead,
+                keys: [Keys.ready(shard), Keys.turns(shard), Keys.decisions(shard), Keys.work(shard)],
+                arguments: arguments + Flow.costs)
+        }
+        var counts: [Int] = []
+        for (shard, reply) in zip(0..., try await self.redis.queueEvaluate(calls)) {
+            if reply.failure?.serverCode == "NOGROUP" {
+                // Redis was emptied: whoever reads next makes the streams again.
+                self.isLaidOut.withLock { $0 = false }
+                continue
+            }
+            try reply.orThrow()
+            let added = (reply.array ?? []).compactMap(\.integer).map { Int($0) }
+            if added.contains(where: { $0 > 0 }) { self.turns.withLock { _ = $0.shards.insert(shard) } }
+            counts += added
+        }
+        self.turns.withLock { $0.fullStreams = counts.count { $0 >= perStream } }
+        return counts.reduce(0, +)
     }
 
     /// Lets entries that this worker has read wait for their turn.

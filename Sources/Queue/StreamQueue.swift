@@ -213,8 +213,11 @@ enum Scripts {
     static let acknowledge = RedisScript(source: PackageResources.acknowledge_lua)
     static let snooze = RedisScript(source: PackageResources.snooze_lua)
     static let reject = RedisScript(source: PackageResources.reject_lua)
-    static let offer = RedisScript(source: PackageResources.offer_lua)
+    static let offer = RedisScript(source: PackageResources.turns_lua + PackageResources.offer_lua)
+    static let ahead = RedisScript(source: PackageResources.turns_lua + PackageResources.ahead_lua)
     static let take = RedisScript(source: PackageResources.take_lua)
     static let bundle = RedisScript(source: PackageResources.bundle_lua)
+    static let tokens = RedisScript(source: PackageResources.tokens_lua)
+    static let quota = RedisScript(source: PackageResources.quota_lua)
     static let moveDue = RedisScript(source: PackageResources.move_due_lua)
 }

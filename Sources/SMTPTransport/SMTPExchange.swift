@@ -4,10 +4,13 @@ package struct SMTPEnvelope: Sendable, Equatable {
     package var sender: String
     /// At least one.
     package var recipients: [String]
+    /// Whether the message's header holds UTF-8 as it is, which only a server with SMTPUTF8 takes (RFC 6531 §3.3).
+    package var hasUTF8Header: Bool
 
-    package init(sender: String, recipients: [String]) {
+    package init(sender: String, recipients: [String], hasUTF8Header: Bool = false) {
         self.sender = sender
         self.recipients = recipients
+        self.hasUTF8Header = hasUTF8Header
     }
 }
 

@@ -22,7 +22,7 @@ struct SMTPTransaction: Sendable, Equatable {
             self.results = envelope.recipients.map { _ in .notSent(failure) }
         }
         self.needsUTF8 =
-            SMTPAddress.needsUTF8(envelope.sender)
+            envelope.hasUTF8Header || SMTPAddress.needsUTF8(envelope.sender)
             || zip(envelope.recipients, self.results).contains { $1 == nil && SMTPAddress.needsUTF8($0) }
     }
 
@@ -41,10 +41,10 @@ struct SMTPTransaction: Sendable, Equatable {
 
     /// Takes out what a server without SMTPUTF8 cannot be told (RFC 6531 §3.2).
     mutating func refuseNonASCII() {
-        let isSenderUnsendable = SMTPAddress.needsUTF8(self.envelope.sender)
+        let isSenderUnsendable = self.envelope.hasUTF8Header || SMTPAddress.needsUTF8(self.envelope.sender)
         let failure = SMTPFailure(
             .invalidAddress, stage: isSenderUnsendable ? .mail : .rcpt,
-            detail: "a non-ASCII address, and the server does not offer SMTPUTF8")
+            detail: "a non-ASCII address or header, and the server does not offer SMTPUTF8")
         for (index, recipient) in self.envelope.recipients.enumerated() where self.results[index] == nil {
             if isSenderUnsendable || SMTPAddress.needsUTF8(recipient) { self.results[index] = .notSent(failure) }
         }

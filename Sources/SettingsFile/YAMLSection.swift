@@ -11,6 +11,8 @@ package final class YAMLFile {
     package let path: String
     package let environment: [String: String]
     package private(set) var problems: [ConfigurationProblem] = []
+    /// What works, and is to be mended all the same.
+    package private(set) var warnings: [ConfigurationProblem] = []
 
     package init(path: String, environment: [String: String]) {
         self.path = path
@@ -19,6 +21,10 @@ package final class YAMLFile {
 
     package func report(_ line: Int?, _ key: String?, _ detail: String) {
         self.problems.append(ConfigurationProblem(file: self.path, line: line, key: key, detail: detail))
+    }
+
+    package func warn(_ line: Int?, _ key: String?, _ detail: String) {
+        self.warnings.append(ConfigurationProblem(file: self.path, line: line, key: key, detail: detail))
     }
 
     /// The file as one section; nil, with the problem noted, when it is no mapping.
@@ -107,6 +113,10 @@ package final class YAMLSection {
 
     package func report(_ key: String, _ detail: String) {
         self.file.report(self.line(of: key), self.path(to: key), detail)
+    }
+
+    package func warn(_ key: String, _ detail: String) {
+        self.file.warn(self.line(of: key), self.path(to: key), detail)
     }
 
     /// Reports each key that was never asked for.

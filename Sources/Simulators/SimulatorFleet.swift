@@ -3,6 +3,7 @@
 // Everything listens on 127.0.0.1 only. Keys, certificates, the service account and the SMS account's token lie in
 // one folder, readable by its owner alone, and stay the same from start to start.
 
+import Crypto
 import Foundation
 import ThreadBridge
 
@@ -15,6 +16,8 @@ package struct SimulatorFleetSettings: Sendable {
     package var smsPort = 0
     package var pushPort = 0
     package var smppPort = 0
+    package var apnsPort = 0
+    package var webPushPort = 0
     package var controlPort = 0
     /// How many messages each simulator keeps for inspection.
     package var messagesMax = 2_000
@@ -33,7 +36,7 @@ package struct SimulatorFleetSettings: Sendable {
     }
 }
 
-/// Running simulators of two SMTP servers, an SMS provider and a push provider.
+/// Running simulators of two SMTP servers, an SMS provider, FCM, APNs and a push service for browsers.
 package final class SimulatorFleet: Sendable {
     package let certificates: SimulatedCertificates
     /// Offers STARTTLS.
@@ -46,6 +49,8 @@ package final class SimulatorFleet: Sendable {
     package let smpp: SMPPSimulator
     /// Vonage, MessageBird, Sinch, Infobip.
     package let dialects: [DialectSimulator]
+    package let apns: APNsSimulator
+    package let webPush: WebPushSimulator
     /// Where the inbox page and the control API are.
     package let controlURL: String
     /// The variables with which the shipped provider files reach these simulators. Holds secrets: keep it from logs.
@@ -97,6 +102,9 @@ package final class SimulatorFleet: Sendable {
         let serviceAccount = try certificates.writeServiceAccount(
             project: settings.project, email: email, tokenURI: push.tokenURI)
 
+        let keys = try SimulatedPushKeys.prepare(in: settings.folder)
+        let (apns, webPush) = try await Self.startPush(settings, certificates, keys, started: started)
+
         let smtp = try await Self.startMail(
             "smtp", .startTLS, port: settings.smtpPort, settings, certificates, accounts)
         started(smtp)
@@ -120,15 +128,16 @@ package final class SimulatorFleet: Sendable {
                 try await DialectSimulator.start(dialect, settings, tls: try certificates.tlsConfiguration()))
         }
         for dialect in dialects { started(dialect) }
-        let simulators: [any Inspectable] = [smtp, smtps, sms, push, smpp] + dialects
+        let simulators: [any Inspectable] =
+            [smtp, smtps, sms, push, apns, webPush, smpp] + dialects
         let control = SimulatorControl(simulators)
         let server = try await SimulatedHTTPServer.start(
             port: settings.controlPort, tls: nil, dice: FaultDice(),
             refuse: { status in SimulatorControl.problem(status, "The request cannot be taken.") },
             note: { _ in }, handle: { request in .answer(control.answer(request)) })
         return SimulatorFleet(
-            certificates: certificates, smtp: smtp.simulator, smtps: smtps.simulator, sms: sms, push: push,
-            smpp: smpp, dialects: dialects, simulators: simulators, control: server,
+            certificates: certificates, smtp: smtp.simulator, smtps: smtps.simulator, sms: sms, push: push, apns: apns,
+            webPush: webPush, smpp: smpp, dialects: dialects, simulators: simulators, control: server,
             environment: [
                 "MARTLET_SMTP_ENABLED": "true",
                 "MARTLET_SMTP_HOST": "127.0.0.1",
@@ -149,7 +158,42 @@ package final class SimulatorFleet: Sendable {
                 "MARTLET_FCM_URL": push.url,
                 "MARTLET_FCM_TRUST_FILE": certificates.trustFile,
                 "MARTLET_FCM_CREDENTIALS_FILE": serviceAccount,
+                "MARTLET_APNS_ENABLED": "true",
+                "MARTLET_APNS_URL": apns.url,
+                "MARTLET_APNS_TRUST_FILE": certificates.trustFile,
+                "MARTLET_APNS_KEY_FILE": keys.apnsFile,
+                "MARTLET_APNS_KEY_ID": APNsSimulatorSettings().keyID,
+                "MARTLET_APNS_TEAM_ID": APNsSimulatorSettings().teamID,
+                "MARTLET_WEBPUSH_ENABLED": "true",
+                "MARTLET_WEBPUSH_ALLOW_PRIVATE": "true",
+                "MARTLET_WEBPUSH_TRUST_FILE": certificates.trustFile,
+                "MARTLET_VAPID_KEY_FILE": keys.vapidFile,
             ].merging(accounts.variables(of: dialects, trust: certificates.trustFile)) { $1 })
+    }
+
+    private static func startPush(
+        _ settings: SimulatorFleetSettings, _ certificates: SimulatedCertificates, _ keys: SimulatedPushKeys,
+        started: (any Inspectable) -> Void
+    ) async throws -> (APNsSimulator, WebPushSimulator) {
+        var apnsSettings = APNsSimulatorSettings()
+        apnsSettings.port = settings.apnsPort
+        apnsSettings.messagesMax = settings.messagesMax
+        apnsSettings.keepsMessages = settings.keepsMessages
+        apnsSettings.stallMilliseconds = settings.stallMilliseconds
+        apnsSettings.faults = settings.faults
+        let apns = try await APNsSimulator.start(
+            apnsSettings, publicKey: keys.apns.publicKey, certificates: certificates)
+        started(apns)
+        var webSettings = WebPushSimulatorSettings()
+        webSettings.port = settings.webPushPort
+        webSettings.messagesMax = settings.messagesMax
+        webSettings.keepsMessages = settings.keepsMessages
+        webSettings.stallMilliseconds = settings.stallMilliseconds
+        webSettings.faults = settings.faults
+        let webPush = try await WebPushSimulator.start(
+            webSettings, applicationKey: keys.vapid.publicKey, seed: keys.seed, certificates: certificates)
+        started(webPush)
+        return (apns, webPush)
     }
 
     private static func startMail(
@@ -173,8 +217,8 @@ package final class SimulatorFleet: Sendable {
 
     private init(
         certificates: SimulatedCertificates, smtp: SMTPSimulator, smtps: SMTPSimulator, sms: SMSSimulator,
-        push: PushSimulator, smpp: SMPPSimulator, dialects: [DialectSimulator], simulators: [any Inspectable],
-        control: SimulatedHTTPServer,
+        push: PushSimulator, apns: APNsSimulator, webPush: WebPushSimulator, smpp: SMPPSimulator,
+        dialects: [DialectSimulator], simulators: [any Inspectable], control: SimulatedHTTPServer,
         environment: [String: String]
     ) {
         self.certificates = certificates
@@ -184,6 +228,8 @@ package final class SimulatorFleet: Sendable {
         self.push = push
         self.smpp = smpp
         self.dialects = dialects
+        self.apns = apns
+        self.webPush = webPush
         self.simulators = simulators
         self.control = control
         self.controlURL = "http://127.0.0.1:\(control.port)"

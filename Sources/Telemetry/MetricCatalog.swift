@@ -12,13 +12,14 @@ package enum MetricCatalog {
         .decisionsAccepted, .decisionsDuplicate, .decisionsRejected, .decisionsForwarded, .zonesGuessed,
         .deliveriesSettled,
         .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .smsReceived, .smppEvents,
-        .httpRequests,
+        .mailResults, .httpRequests,
         .metricsOverflow, .processCPU,
     ]
 
     /// Every gauge and info metric.
     package static let gauges: [GaugeMetric] = [
         .inFlight, .ledgerImbalance, .ledgerAccepted, .ledgerTerminal, .ledgerUnsettled, .ledgerOverdue, .deadLetters,
+        .providerShare, .providerCircuit, .providerPlaces, .providerWaiting,
         .queueLag, .queueReady, .scheduleEntries, .scheduleOverdue, .redisFullness,
         .dependencyUp, .buildInfo, .processMemory, .processOpenFiles, .processMaxFiles, .processStart, .processThreads,
     ]

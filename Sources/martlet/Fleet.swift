@@ -8,6 +8,7 @@ import Foundation
 import Ledger
 import LocalTime
 import Logging
+import MailIntake
 import Metrics
 import NIOPosix
 import Pipeline
@@ -119,9 +120,11 @@ struct Fleet {
             let addressKey = Self.addressKey(try await connections.ledger.addressHashKey())
             channels.startTexts(ledger: connections.ledger, addressKey: addressKey)
             let holds = HoldRegister(lease: self.settings.lease)
+            let pool = ProviderPool(channels.catalog.providers, tokens: connections.queue, clock: clock)
+            services.append(ProviderWatch(pool: pool, clock: clock, meters: meters, logger: self.logger))
             let pipeline = DeliveryPipeline(
                 ledger: connections.ledger, queue: connections.queue,
-                providers: ProviderPool(channels.catalog.providers),
+                providers: pool,
                 intake: intake, retry: self.settings.retry, admission: self.settings.admissionPolicy, clock: clock,
                 worker: worker,
                 addressKey: addressKey, holds: holds,
@@ -145,8 +148,27 @@ struct Fleet {
                     settings: self.settings.edge, intake: intake, ledger: connections.ledger,
                     rejects: connections.queue,
                     metrics: registry, logger: self.logger))
+            if let mail = self.settings.mail {
+                services.append(try self.mailServer(mail, ledger: connections.ledger, registry))
+            }
         }
         return services
+    }
+
+    /// Takes the mails that come back. Needs what the providers' files name: the secrets of their return paths.
+    private func mailServer(
+        _ mail: MailIntakeSettings, ledger: any ReceiptLedger, _ registry: MetricsRegistry
+    ) throws -> MailServer {
+        let configuration = try ChannelConfiguration.load(
+            providersFolder: self.settings.providersFolder, environment: self.settings.environment)
+        let desk = ReportDesk(
+            ledger: ledger, returnPaths: configuration.returnPaths,
+            rules: try BounceRules(path: self.settings.bouncesFile), addresses: mail.addresses,
+            unread: UnreadMails(folder: "\(self.settings.dataFolder)/unread-mails")
+        ) { result in
+            registry.counter(.mailResults, result.rawValue).increment()
+        }
+        return MailServer(settings: mail.server, desk: desk, logger: self.logger)
     }
 
     /// The keyed hash of an address; begun once with the key and copied for each address.
@@ -163,6 +185,9 @@ struct Fleet {
         let channels = try ChannelSet(self.settings, registry: registry, logger: self.logger)
         for problem in channels.catalog.templates.problems {
             self.logger.error("a template is unusable", metadata: ["problem": "\(problem)"])
+        }
+        for warning in channels.catalog.warnings {
+            self.logger.warning("a provider's file is to be mended", metadata: ["problem": "\(warning)"])
         }
         if channels.catalog.providers.isEmpty {
             self.logger.warning(

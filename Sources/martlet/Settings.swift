@@ -7,6 +7,7 @@ import Edge
 import Foundation
 import LocalTime
 import Logging
+import MailIntake
 import Pipeline
 import SettingsFile
 import Telemetry
@@ -30,6 +31,9 @@ struct Settings: Sendable {
     var defaultZone: TimeZoneRules?
     var providersFolder = "channels/providers"
     var templatesFolder = "channels/templates"
+    var bouncesFile = "channels/bounces.yaml"
+    /// Nil when no mails are taken that come back.
+    var mail: MailIntakeSettings?
     var dataFolder = "data"
     var logLevel = Logger.Level.info
     var logFormat = LogFormat.json
@@ -101,7 +105,9 @@ struct Settings: Sendable {
         let channels = root.section("channels")
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)
         self.templatesFolder = channels.string("templates").map(resolved) ?? resolved(self.templatesFolder)
+        self.bouncesFile = channels.string("bounces").map(resolved) ?? resolved(self.bouncesFile)
         channels.finish()
+        self.mail = MailIntakeSettings(reading: root.section("mail"))
         let log = root.section("log")
         self.logLevel = log.choice("level", Logger.Level.self, default: self.logLevel) ?? self.logLevel
         self.logFormat = log.choice("format", LogFormat.self, default: self.logFormat) ?? self.logFormat

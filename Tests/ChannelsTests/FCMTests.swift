@@ -144,7 +144,7 @@ import ThreadBridge
 
     @Test func `a user without an FCM device is refused with a sentence`() throws {
         let provider = try self.provider(FakeHTTP { _ in .success(Self.accepted) })
-        for (push, word) in [([], "no device"), ([PushTarget.apns(token: "a", topic: "t")], "APNs or Web Push only")] {
+        for (push, word) in [([], "no device"), ([PushTarget.apns(token: "a", topic: "t")], "apns only")] {
             var user = User.ada
             user.push = push
             let request = CompositionRequest.example(channel: .push, template: "welcome", user: user)

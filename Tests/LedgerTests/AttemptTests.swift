@@ -169,6 +169,23 @@ extension LedgerTests {
             }
         }
 
+        @Test func keepsTheDevicesThatAStepIsDoneWithUntilTheNextStep() async throws {
+            try await withLedger { test in
+                var delivery = try await test.accepted("d-1")
+                var devices = DeviceProgress()
+                devices.add(Array("12345678 and more".utf8), .accepted)
+                for step in [0, 1] {
+                    #expect(try await test.ledger.open(opening(delivery, number: step + 1)) == .opened)
+                    let next = NextMove.rest(until: now(-1), step: step, reason: "device.next")
+                    let close = closing(delivery, .taken, number: step + 1, next: next, devices: devices)
+                    #expect(try await test.ledger.close(close))
+                    delivery = try await test.claimed("d-1", lease: "w\(step)")
+                    #expect(delivery.devices == (step == 0 ? devices : DeviceProgress()))
+                    #expect(delivery.hasSent)
+                }
+            }
+        }
+
         @Test func leavesARestAtRestUntilItsTime() async throws {
             try await withLedger { test in
                 let delivery = try await test.accepted("d-1")

@@ -133,7 +133,7 @@ extension LedgerTests {
             let ends: [TerminalState] =
                 isOnTheWire
                 ? [.sent, .failed, .unknown, .expired]
-                : [.sent, .failed, .refused, .suppressed, .capped, .expired, .superseded]
+                : [.sent, .failed, .refused, .suppressed, .capped, .expired, .superseded, .unknown]
             let until = now(-1)
             let outcome: Outcome? = isOnTheWire ? .deferred : nil
             let number = delivery.attempts + 1

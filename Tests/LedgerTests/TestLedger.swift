@@ -135,10 +135,9 @@ func arrival(
     supersedes: String? = nil, rank: Int64 = 1, campaign: String = "welcome", priority: Int = 5,
     recipient: Recipient? = nil
 ) -> Arrival {
-    var decision = Decision(
+    let decision = Decision(
         id: id, user: User(id: "u-1", email: "ada@example.com"), campaign: campaign, messageClass: messageClass,
-        priority: priority, choice: .plan([Step(channel: .email, template: "welcome")]))
-    decision.supersedes = supersedes
+        priority: priority, choice: .plan([Step(channel: .email, template: "welcome")]), supersedes: supersedes)
     return Arrival(
         decision: decision, body: body ?? decision.encoded() + Array(text.utf8), shard: 3, source: source ?? "s/\(id)",
         dueAt: due ?? now(), lease: lease, rank: rank,
@@ -162,7 +161,7 @@ func opening(
 func closing(
     _ delivery: Delivery, _ outcome: Outcome?, number: Int = 1, next: NextMove = .settle(.sent, reason: "accepted"),
     step: Int = 0, address: String = "ada", detail: String? = nil, plan: ChosenPlan? = nil,
-    releases: String? = nil, pausedBy: String? = nil
+    releases: String? = nil, pausedBy: String? = nil, devices: DeviceProgress = DeviceProgress()
 ) -> Closing {
     let attempt = outcome.map {
         ClosedAttempt(
@@ -171,7 +170,7 @@ func closing(
     }
     return Closing(
         id: delivery.id, epoch: delivery.epoch, attempt: attempt, next: next, plan: plan, step: step, detail: detail,
-        releases: releases, pausedBy: pausedBy, at: now())
+        releases: releases, pausedBy: pausedBy, devices: devices, at: now())
 }
 
 extension Outcome {

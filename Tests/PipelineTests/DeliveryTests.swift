@@ -28,10 +28,8 @@ struct DeliveryTests {
     @Test func endsWhenANewerOneTookItsPlaceBeforeItWasSent() async throws {
         let email = ScriptedProvider(.email, clock: self.clock)
         let fleet = TestFleet([email], clock: self.clock)
-        var old = decision("old", notBefore: VirtualClock.start + .seconds(600))
-        old.supersedes = "cart:u-1"
-        var new = decision("new")
-        new.supersedes = "cart:u-1"
+        let old = decision("old", notBefore: VirtualClock.start + .seconds(600)).with(supersedes: "cart:u-1")
+        let new = decision("new").with(supersedes: "cart:u-1")
         fleet.append(old)
         self.clock.advance(by: .seconds(1))
         fleet.append(new)
@@ -46,10 +44,8 @@ struct DeliveryTests {
     @Test func isSupersededEvenWhenItIsReadAfterTheNewerOne() async throws {
         let email = ScriptedProvider(.email, clock: self.clock)
         let fleet = TestFleet([email], clock: self.clock)
-        var old = decision("old", user: "u-1")
-        old.supersedes = "cart:u-1"
-        var new = decision("new", user: "u-2")
-        new.supersedes = "cart:u-1"
+        let old = decision("old", user: "u-1").with(supersedes: "cart:u-1")
+        let new = decision("new", user: "u-2").with(supersedes: "cart:u-1")
         fleet.append(old)
         let lease = try #require(try await fleet.queue.lease(upTo: 1).first)
         self.clock.advance(by: .seconds(1))

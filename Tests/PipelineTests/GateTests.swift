@@ -9,7 +9,7 @@ struct GateTests {
     private let clock = VirtualClock()
 
     private func pool(places: Int) -> ProviderPool {
-        ProviderPool([ScriptedProvider(.email, clock: self.clock, concurrency: places)])
+        ProviderPool([ScriptedProvider(.email, clock: self.clock, concurrency: places)], clock: self.clock)
     }
 
     @Test func areNeverTakenByMoreThanThereAre() async {
@@ -160,5 +160,18 @@ struct GroupCommitTests {
         task.cancel()
         #expect(try await task.value == 3)
         #expect(committed.current == [3])
+    }
+}
+
+extension ProviderPool {
+    /// A place for anybody's message; nil when there is none.
+    func place(on channel: ChannelKind, for flow: Flow = Flow(campaign: "welcome")) async throws -> Place? {
+        let asking = Decision(
+            id: "d", user: User(id: "u", email: "ada@example.com", phone: "+48600100200"), campaign: flow.campaign,
+            messageClass: .marketing, priority: flow.lane,
+            choice: .plan([Step(channel: channel, template: "welcome")]))
+        guard case .place(let place) = try await self.place(for: Request(decision: asking, channel: channel, seed: 1))
+        else { return nil }
+        return place
     }
 }

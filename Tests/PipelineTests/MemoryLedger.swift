@@ -290,7 +290,10 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
             case .rest(let until, let step, _):
                 let isSameStep = step == record.delivery.step
                 record.delivery.stepAttempts =
-                    isSameStep ? record.delivery.stepAttempts + (closing.attempt == nil ? 0 : 1) : 0
+                    isSameStep ? record.delivery.stepAttempts + (closing.isCounted ? 1 : 0) : 0
+                record.delivery.avoids =
+                    isSameStep ? (closing.attempt == nil ? record.delivery.avoids : closing.avoids) : nil
+                record.delivery.devices = closing.devicesToKeep
                 if !isSameStep { record.waitsFor = closing.waitsFor }
                 let isReached = closing.waitsFor.map { record.delivery.goalsReached.contains($0) } ?? false
                 record.pausedBy = closing.pausedBy.flatMap { state.paused.contains($0) ? $0 : nil }

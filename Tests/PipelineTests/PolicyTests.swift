@@ -101,11 +101,12 @@ struct DueTimeTests {
     )
         -> Decision
     {
-        var local = decision(
+        let local = decision(
             notBefore: notBefore.map { Timestamp(milliseconds: $0 * 1000) },
             timing: .local(minuteOfDay: hour * 60 + minute), timezone: zone)
-        local.user.locale = locale
-        return local
+        var user = local.user
+        user.locale = locale
+        return local.with(user: user)
     }
 
     @Test func isNowOrTheEarliestAllowed() {
@@ -175,8 +176,7 @@ struct DueTimeTests {
         #expect(answer.dueAt == Timestamp(milliseconds: 1_772_352_000_000))
         #expect(dueTime.of(self.local(9, 0, zone: "UTC", locale: "eo"), now: now).zoneSource == .given)
         // The campaign's own goes before it.
-        var decision = self.local(9, 0, zone: nil, locale: "eo")
-        decision.campaign = "other"
+        let decision = self.local(9, 0, zone: nil, locale: "eo").with(campaign: "other")
         let other = dueTime.of(decision, now: now)
         #expect(other.zoneSource == .campaign)
         #expect(other.zone == "Asia/Tokyo")

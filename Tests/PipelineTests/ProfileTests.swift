@@ -21,9 +21,10 @@ import ThreadBridge
     }
 
     private func bare(_ id: String, user: String = "u-1", timing: Timing = .now) -> Decision {
-        var bare = decision(id, user: user, timing: timing)
-        bare.user.email = nil
-        return bare
+        let whole = decision(id, user: user, timing: timing)
+        var user = whole.user
+        user.email = nil
+        return whole.with(user: user)
     }
 
     @Test func whatIsLeftOutIsTakenFromTheProfile() async throws {

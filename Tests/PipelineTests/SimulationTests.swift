@@ -87,7 +87,8 @@ struct SimulationTests {
         #expect(record?.delivery.openAttempt == nil, "seed \(seed), \(decision.id)")
         let numbers = record?.attempts.map(\.number) ?? []
         #expect(numbers == Array(1..<(numbers.count + 1)), "seed \(seed), \(decision.id)")
-        #expect(numbers.count <= 3 * 2, "seed \(seed), \(decision.id)")
+        let counted = record?.attempts.count { $0.outcome.fault != .pace } ?? 0
+        #expect(counted <= 3 * 2, "seed \(seed), \(decision.id)")
         guard let end = record?.end, end.state == .superseded else { return }
         #expect(decision.supersedes != nil, "seed \(seed), \(decision.id)")
         let taken = record?.attempts.filter { $0.outcome.verdict == .accepted } ?? []
@@ -148,7 +149,10 @@ struct SimulationTests {
         switch Int.random(in: 0..<10, using: &draws) {
         case 0..<4: .accepted
         case 4..<6: .deferred
-        case 6: Outcome(.deferred, reason: "http.429", retryAfter: .seconds(Int64.random(in: 1...300, using: &draws)))
+        case 6:
+            Outcome(
+                .deferred, reason: "http.429", retryAfter: .seconds(Int64.random(in: 1...300, using: &draws)),
+                fault: Bool.random(using: &draws) ? .pace : .provider)
         case 7: .lost
         case 8: .rejected
         default: Outcome(.rejected, reason: "smtp.5.1.1", isAddressDead: true)
@@ -165,13 +169,13 @@ struct SimulationTests {
         }
         let wait = Int64.random(in: -600...600, using: &draws)
         let life = Int64.random(in: -1200...1200, using: &draws)
-        var decision = PipelineTests.decision(
+        let decision = PipelineTests.decision(
             "d-\(number)", user: "u-\(number % Self.persons)",
             class: Bool.random(using: &draws) ? .marketing : .transactional,
             plan: plan,
             notBefore: wait > 0 ? VirtualClock.start + .seconds(wait) : nil,
             expiresAt: life > 0 ? VirtualClock.start + .seconds(max(wait, 0) + life) : nil)
-        if Int.random(in: 0..<3, using: &draws) == 0 { decision.supersedes = "key-\(number % 2)" }
-        return decision
+        guard Int.random(in: 0..<3, using: &draws) == 0 else { return decision }
+        return decision.with(supersedes: "key-\(number % 2)")
     }
 }

@@ -11,6 +11,7 @@ struct StateMachineCases {
     ]
 
     func run(_ seen: inout [Transition: Int]) async throws {
+        for first in [Outcome.accepted, .lost] { try await self.restOfDevicesIsSuppressed(first, &seen) }
         for hasSent in [false, true] {
             try await self.damaged(hasSent, &seen)
             try await self.deadly(hasSent, &seen)
@@ -30,6 +31,26 @@ struct StateMachineCases {
     }
 
     private func plan(_ hasSent: Bool) -> [Step] { hasSent ? Self.two : [Step(channel: .email, template: "a")] }
+
+    /// A push step for all devices, of which only the first can be reached.
+    private func restOfDevicesIsSuppressed(_ first: Outcome, _ seen: inout [Transition: Int]) async throws {
+        let clock = VirtualClock()
+        let provider = ScriptedProvider(.push, clock: clock, script: [first], policy: .all)
+        let fleet = TestFleet([provider], clock: clock)
+        fleet.ledger.suppress(Array("second-device".utf8), reason: "gone")
+        let whole = decision(
+            plan: first == .accepted
+                ? [
+                    Step(channel: .push, template: "a", until: .click, within: .seconds(60)),
+                    Step(channel: .push, template: "b"),
+                ] : [Step(channel: .push, template: "a")])
+        var user = whole.user
+        user.push = [.fcm(token: "first-device"), .fcm(token: "second-device")]
+        fleet.append(whole.with(user: user))
+        try await fleet.runToTheEnd()
+        #expect(fleet.end(of: "d-1")?.hasPrefix(first == .accepted ? "sent " : "unknown suppressed.gone") == true)
+        fleet.collect(&seen)
+    }
 
     /// Its text, or its step, is not what it was.
     private func damaged(_ hasSent: Bool, _ seen: inout [Transition: Int]) async throws {

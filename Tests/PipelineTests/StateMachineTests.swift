@@ -202,13 +202,13 @@ private struct World {
         }
         let wait = Int64.random(in: -600...600, using: &self.draws)
         let life = Int64.random(in: -1200...1200, using: &self.draws)
-        var decision = PipelineTests.decision(
+        let decision = PipelineTests.decision(
             "d-\(number)", user: "u-\(number % 5)",
             class: Bool.random(using: &self.draws) ? .marketing : .transactional,
             plan: plan, notBefore: wait > 0 ? VirtualClock.start + .seconds(wait) : nil,
             expiresAt: life > 0 ? VirtualClock.start + .seconds(max(wait, 0) + life) : nil)
-        if Int.random(in: 0..<3, using: &self.draws) == 0 { decision.supersedes = "key-\(number % 2)" }
-        return decision
+        guard Int.random(in: 0..<3, using: &self.draws) == 0 else { return decision }
+        return decision.with(supersedes: "key-\(number % 2)")
     }
 
     private mutating func template() -> String {
@@ -227,7 +227,8 @@ private struct World {
     private static func outcome(_ draws: inout SeededGenerator) -> Outcome {
         switch Int.random(in: 0..<10, using: &draws) {
         case 0..<4: .accepted
-        case 4..<6: .deferred
+        case 4: .deferred
+        case 5: Outcome(.deferred, reason: "http.429", retryAfter: .seconds(60), fault: .pace)
         case 6: .withdrawn
         case 7: .lost
         default: .rejected

@@ -19,7 +19,7 @@ struct TestFleet {
     init(
         _ providers: [ScriptedProvider], clock: VirtualClock, retry: RetryPolicy = RetryPolicy(),
         rules: AdmissionRules = AdmissionRules(), admission: AdmissionPolicy = AdmissionPolicy(), waits: Bool = false,
-        lease: Milliseconds = .seconds(3600), profiles: Profiles = Profiles()
+        lease: Milliseconds = .seconds(3600), profiles: Profiles = Profiles(), tokens: (any SendTokens)? = nil
     ) {
         self.clock = clock
         self.holds = HoldRegister(lease: lease)
@@ -30,7 +30,8 @@ struct TestFleet {
             meters: Self.meters,
             logger: Self.silent)
         self.pipeline = DeliveryPipeline(
-            ledger: self.ledger, queue: self.queue, providers: ProviderPool(providers), intake: self.intake,
+            ledger: self.ledger, queue: self.queue, providers: ProviderPool(providers, tokens: tokens, clock: clock),
+            intake: self.intake,
             retry: retry, admission: admission,
             clock: clock, worker: "w1", addressKey: { Array($0.utf8) }, holds: self.holds, meters: Self.meters,
             logger: Self.silent)

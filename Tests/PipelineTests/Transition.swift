@@ -31,7 +31,7 @@ struct Transition: Sendable, Hashable, Comparable, CustomStringConvertible {
     }
 
     private static func kind(_ reason: String) -> String {
-        for kind in ["cap.", "paused.", "suppressed."] where reason.hasPrefix(kind) { return kind + "*" }
+        for kind in ["busy.", "cap.", "paused.", "suppressed."] where reason.hasPrefix(kind) { return kind + "*" }
         switch CompositionRefusal.Code(rawValue: reason) {
         case .addressMissing, .addressInvalid: return "address.*"
         case .templateUnknown, .templateInvalid, .variableMissing: return "template.*"

@@ -138,9 +138,7 @@ struct WorkerPoolTests {
         let fleet = TestFleet([email], clock: self.clock, waits: true)
         for number in 0..<40 { fleet.append(decision("l-\(number)", user: "u-\(number)")) }
         for number in 0..<5 {
-            var small = decision("s-\(number)", user: "v-\(number)")
-            small.campaign = "small"
-            fleet.append(small)
+            fleet.append(decision("s-\(number)", user: "v-\(number)").with(campaign: "small"))
         }
         #expect(try await fleet.queue.readAhead(isBusy: true) == 45)
 

@@ -84,6 +84,39 @@ extension QueueTests {
             }
         }
 
+        @Test func whatIsReadAheadTakesTheTurnsThatItsTextSays() async throws {
+            try await withBench { bench in
+                let worker = try bench.worker()
+                _ = try await worker.lease(upTo: 1)
+                let texts = [
+                    Self.text("plain", lane: 3), #"{"campaign":"caf\u00e9","priority":7}"#, #"{"campaign":"a\"b"}"#,
+                    #"{"campaign":["a"],"priority":"3"}"#, #"{"priority":2.5}"#, #"{"priority":10}"#,
+                    #"{"priority":-1}"#,
+                    "[1,2]", "no JSON", "", #"{"campaign":"\#(String(repeating: "x", count: 300))"}"#,
+                ]
+                for text in texts { _ = try await bench.append(text) }
+                #expect(try await worker.readAhead(isBusy: true) == texts.count)
+
+                let turns = try await bench.run("HGETALL", Keys.turns(0)).array?.compactMap(\.text) ?? []
+                let flows = Set(stride(from: 0, to: turns.count, by: 2).map { turns[$0] }.filter { $0.contains(":") })
+                let expected = Set(texts.map { Flow(ofDecision: Array($0.utf8)) }.map { "\($0.lane):\($0.campaign)" })
+                #expect(flows == expected)
+            }
+        }
+
+        @Test func aRedisThatIsFullIsNotReadAhead() async throws {
+            try await withBench { bench in
+                let worker = try bench.worker()
+                _ = try await worker.lease(upTo: 1)
+                for number in 0..<5 { _ = try await bench.append(Self.text("c", number: number)) }
+                try await bench.run("CONFIG", "SET", "maxmemory", "1")
+                await #expect(throws: QueueError.self) { _ = try await worker.readAhead(isBusy: true) }
+                try await bench.run("CONFIG", "SET", "maxmemory", "0")
+                #expect(try await bench.pending(Keys.decisions(0)) == 0)
+                #expect(try await worker.readAhead(isBusy: true) == 5)
+            }
+        }
+
         @Test func nothingWaitsForTurnsWhileWorkersKeepUp() async throws {
             try await withBench { bench in
                 let worker = try bench.worker()
@@ -160,7 +193,7 @@ extension QueueTests {
                 let other = try bench.worker("other", lease: Milliseconds(1))
                 _ = try await other.lease(upTo: 1)
                 _ = try await bench.append(Self.text("c"))
-                // What reading ahead does first.
+                // What leasing more than there are places for does first.
                 try await bench.run(
                     "XREADGROUP", "GROUP", Keys.group, "dead", "COUNT", "9", "STREAMS", Keys.decisions(0), ">")
                 try await bench.waitUntilIdle(Keys.decisions(0), for: 2)

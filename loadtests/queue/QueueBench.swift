@@ -179,7 +179,8 @@ private struct Bench {
         let hash = HMAC<SHA256>(key: SymmetricKey(data: try await self.ledger.addressHashKey()))
         let holds = HoldRegister(lease: Self.lease)
         let pipeline = DeliveryPipeline(
-            ledger: self.ledger, queue: self.queue, providers: ProviderPool([NullProvider()]), intake: intake,
+            ledger: self.ledger, queue: self.queue, providers: ProviderPool([NullProvider()], clock: clock),
+            intake: intake,
             retry: RetryPolicy(), clock: clock, worker: self.worker,
             addressKey: { address in
                 var hash = hash

@@ -19,6 +19,7 @@ extension AnswerRule {
         if isDead, verdict != nil, verdict != .rejected {
             section.report("address_dead", "only a rejected message can say that its address is dead")
         }
+        let fault = section.has("fault") ? section.choice("fault", Outcome.Fault.self, default: nil) : nil
         let wait = section.integer("retry_after_seconds", in: 0...604_800, default: -1)
         let single = statuses.count == 1 && statuses[0].count == 1 ? statuses.first?.lowerBound : nil
         let reason = section.string("reason") ?? single.map { "http.\($0)" }
@@ -30,7 +31,7 @@ extension AnswerRule {
         guard let verdict, !statuses.isEmpty else { return nil }
         self.init(
             statuses: statuses, field: field, values: values, verdict: verdict, reason: reason, isAddressDead: isDead,
-            retryAfter: wait < 0 ? nil : .seconds(Int64(wait)))
+            retryAfter: wait < 0 ? nil : .seconds(Int64(wait)), fault: fault)
     }
 }
 

@@ -1,12 +1,16 @@
 /// The providers' files as values: read, checked, with secrets filled in, and nothing opened yet.
 
-import SettingsFile
+package import SettingsFile
 import DeliveryModel
 import Foundation
 
 /// What `channels/providers` asks for.
 package struct ChannelConfiguration: Sendable {
     let providers: [ProviderConfiguration]
+    /// By the providers' names.
+    let routings: [String: ProviderRouting]
+    /// What works, and is to be mended all the same; in the order of files.
+    package let warnings: [ConfigurationProblem]
 
     /// The names of the providers that are enabled, in alphabetical order.
     package var providerNames: [String] { self.providers.map(\.name) }
@@ -29,11 +33,15 @@ package struct ChannelConfiguration: Sendable {
         providersFolder: String, environment: [String: String]
     ) throws(ChannelConfigurationError) -> ChannelConfiguration {
         var providers: [ProviderConfiguration] = []
+        var routings: [String: ProviderRouting] = [:]
         var problems: [ConfigurationProblem] = []
+        var warnings: [ConfigurationProblem] = []
         for file in try self.files(in: providersFolder) {
             let source = YAMLFile(path: "\(providersFolder)/\(file)", environment: environment)
-            let provider = ProviderConfiguration(reading: source, name: String(file.dropLast(".yaml".count)))
+            let name = String(file.dropLast(".yaml".count))
+            let provider = ProviderConfiguration(reading: source, name: name) { routings[name] = $0 }
             problems += source.problems
+            warnings += source.warnings
             if let provider { providers.append(provider) }
         }
         guard problems.isEmpty else {
@@ -44,7 +52,29 @@ package struct ChannelConfiguration: Sendable {
             }
             throw ChannelConfigurationError(problems: sorted.map(\.element))
         }
-        return ChannelConfiguration(providers: providers)
+        return ChannelConfiguration(providers: providers, routings: routings, warnings: warnings)
+    }
+
+    /// The TXT records that receivers look for to verify signatures, as `name TXT "text"`.
+    package var dkimRecords: [String] {
+        self.providers.flatMap { provider -> [String] in
+            guard case .email(let configuration) = provider else { return [] }
+            return configuration.options.dkim?.selectors.map {
+                "\($0.name)._domainkey.\($0.domain) TXT \"\($0.key.record)\""
+            } ?? []
+        }
+    }
+
+    /// How mails that come back to these providers are told apart.
+    package var returnPaths: ReturnPaths {
+        let mail = self.providers.compactMap { provider -> EmailConfiguration? in
+            guard case .email(let configuration) = provider else { return nil }
+            return configuration
+        }
+        return ReturnPaths(
+            paths: mail.compactMap(\.options.returnPath),
+            providers: Dictionary(
+                mail.map { ($0.composer.messageIDDomain, $0.name) }, uniquingKeysWith: { first, _ in first }))
     }
 
     private static func files(in folder: String) throws(ChannelConfigurationError) -> [String] {
@@ -73,12 +103,14 @@ enum ProviderConfiguration: Sendable {
     case sms(SMSConfiguration)
     case smpp(SMPPConfiguration)
     case fcm(FCMConfiguration)
+    case apns(APNsConfiguration)
+    case webpush(WebPushConfiguration)
 
     private enum Kind: String, CaseIterable {
         case smtp
         case httpSMS = "http-sms"
         case smpp
-        case fcm
+        case fcm, apns, webpush
     }
 
     var name: String {
@@ -87,11 +119,13 @@ enum ProviderConfiguration: Sendable {
         case .sms(let configuration): configuration.name
         case .smpp(let configuration): configuration.name
         case .fcm(let configuration): configuration.name
+        case .apns(let configuration): configuration.name
+        case .webpush(let configuration): configuration.name
         }
     }
 
     /// Nil when the provider is disabled or something is wrong; the problems are in `file`.
-    init?(reading file: YAMLFile, name: String) {
+    init?(reading file: YAMLFile, name: String, routing: (ProviderRouting) -> Void) {
         guard let root = file.root() else { return nil }
         guard root.overridableBool("enabled", default: true) else { return nil }
         guard (1...64).contains(name.utf8.count),
@@ -101,6 +135,7 @@ enum ProviderConfiguration: Sendable {
             return nil
         }
         guard let kind = root.choice("kind", Kind.self, default: nil) else { return nil }
+        routing(ProviderRouting(reading: root.section("routing")))
         switch kind {
         case .smtp: self = .email(EmailConfiguration(reading: root, name: name))
         case .httpSMS: self = .sms(SMSConfiguration(reading: root, name: name))
@@ -111,6 +146,18 @@ enum ProviderConfiguration: Sendable {
                 return nil
             }
             self = .fcm(configuration)
+        case .apns:
+            guard let configuration = APNsConfiguration(reading: root, name: name) else {
+                root.finish()
+                return nil
+            }
+            self = .apns(configuration)
+        case .webpush:
+            guard let configuration = WebPushConfiguration(reading: root, name: name) else {
+                root.finish()
+                return nil
+            }
+            self = .webpush(configuration)
         }
         root.finish()
         guard file.problems.isEmpty else { return nil }
@@ -123,8 +170,7 @@ struct FCMConfiguration: Sendable {
     var concurrency: Int
     var url: String
     var tokenEndpoint: String
-    var trustFile: String?
-    var timeouts: HTTPTimeouts
+    var settings: PushRequestSettings
     var account: ServiceAccount
 
     /// Nil when there is no usable service account; the problem is noted.
@@ -132,12 +178,11 @@ struct FCMConfiguration: Sendable {
         self.name = name
         let endpoint = root.httpEndpoint("endpoint", isRequired: false)?.text ?? "https://fcm.googleapis.com"
         let ownTokenEndpoint = root.httpEndpoint("token_endpoint", isRequired: false)
-        self.trustFile = root.filePath("trust_file")
+        self.settings = PushRequestSettings(reading: root)
         let project = root.overridable("project")
         let limits = root.section("limits")
         self.concurrency = limits.integer("concurrency", in: 1...10_000, default: 256)
         limits.finish()
-        self.timeouts = HTTPTimeouts(reading: root.section("timeouts"))
         guard let secret = root.secret("service_account", required: true, singleLine: false) else { return nil }
         do throws(ServiceAccountProblem) {
             self.account = try ServiceAccount(parsing: Array(secret.utf8))

@@ -13,7 +13,8 @@ struct EmailConfiguration: Sendable {
     /// What the composer or the transport writes itself, and what a part of its own is to write.
     private static let reservedHeaders: Set<String> = [
         "from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "reply-to", "return-path",
-        "received", "dkim-signature", "sender", "list-unsubscribe", "list-unsubscribe-post",
+        "received", "dkim-signature", "sender", "list-unsubscribe", "list-unsubscribe-post", "list-id", "feedback-id",
+        "x-martlet-ref",
     ]
 
     var name: String
@@ -21,6 +22,9 @@ struct EmailConfiguration: Sendable {
     var settings: SMTPSettings
     var sender: EmailAddress
     var composer: MailComposer
+    var options = EmailOptions()
+    /// Limits by recipients' domains; nil for none.
+    var domainLimits: DomainLimits?
 
     /// Whatever is wrong is noted in the file; the values are then not to be used.
     init(reading root: YAMLSection, name: String) {
@@ -41,6 +45,19 @@ struct EmailConfiguration: Sendable {
             from: address, fromName: fromName, replyTo: Self.address(root, "reply_to", required: false),
             headers: Self.headers(root.section("headers")),
             messageIDDomain: Self.messageIDDomain(root) ?? address.domain, bytesMax: bytesMax)
+        self.options.dkim = DKIMSigner(Self.selectors(root, from: address))
+        self.options.list = Self.listHeaders(root)
+        self.options.makesText = root.bool("plain_text_from_html", default: true)
+        self.options.returnPath = Self.returnPath(root, provider: name, self.composer.messageIDDomain)
+        self.domainLimits = Self.domainLimits(root)
+    }
+
+    /// What is shared by the provider's mails, made anew for each provider that is put on its transport.
+    func options(unsubscribe: (any UnsubscribeLinks)?) -> EmailOptions {
+        var options = self.options
+        options.unsubscribe = unsubscribe
+        options.domains = self.domainLimits.map { DomainGate($0, waitingMax: self.concurrency / 2) }
+        return options
     }
 
     private static func address(_ section: YAMLSection, _ key: String, required: Bool) -> EmailAddress? {

@@ -4,6 +4,17 @@ package import DeliveryModel
 import NIOCore
 import SMTPTransport
 
+/// What a provider does with each mail beyond composing and sending it.
+struct EmailOptions: Sendable {
+    var dkim: DKIMSigner?
+    var list = ListHeaders()
+    /// Nil for bounces to the sender as it is.
+    var returnPath: ReturnPath?
+    var makesText = true
+    var unsubscribe: (any UnsubscribeLinks)?
+    var domains: DomainGate?
+}
+
 /// A provider of kind `smtp`.
 package struct EmailProvider: Provider {
     package let name: String
@@ -12,17 +23,19 @@ package struct EmailProvider: Provider {
 
     private let composer: MailComposer
     private let sender: String
+    private let options: EmailOptions
     private let templates: TemplateLibrary
     private let transport: any MailSending
 
     init(
-        name: String, concurrency: Int, composer: MailComposer, sender: EmailAddress, templates: TemplateLibrary,
-        transport: any MailSending
+        name: String, concurrency: Int, composer: MailComposer, sender: EmailAddress,
+        options: EmailOptions = EmailOptions(), templates: TemplateLibrary, transport: any MailSending
     ) {
         self.name = name
         self.concurrency = concurrency
         self.composer = composer
         self.sender = sender.text
+        self.options = options
         self.templates = templates
         self.transport = transport
     }
@@ -36,14 +49,46 @@ package struct EmailProvider: Provider {
             throw CompositionRefusal(.addressInvalid, "`user.email` is not an e-mail address as RFC 5321 has it")
         }
         let template = try self.templates.email(request.step.template, locale: user.locale)
+        let content = try self.content(template, request, to: address)
+        let mail = try self.composer.compose(content, key: request.idempotencyKey, at: request.now)
+        let sender =
+            self.options.returnPath?.address(
+                decision: request.decision.id, attempt: request.attempt, messageID: mail.messageID) ?? self.sender
+        return PreparedMail(
+            address: address.normalised, domain: address.domain, mail: mail, composedAt: request.now,
+            envelope: SMTPEnvelope(
+                sender: sender, recipients: [address.text],
+                hasUTF8Header: address.needsSMTPUTF8 || self.composer.needsSMTPUTF8),
+            dkim: self.options.dkim, domains: self.options.domains, transport: self.transport)
+    }
+
+    private func content(
+        _ template: EmailTemplate, _ request: CompositionRequest, to address: EmailAddress
+    ) throws(CompositionRefusal) -> MailContent {
         let variables = TemplateVariables(request.decision)
-        let content = MailContent(
+        var content = MailContent(
             to: address, subject: try self.render(template.subject, variables) ?? [],
             text: try self.render(template.text, variables), html: try self.render(template.html, variables))
-        let mail = try self.composer.compose(content, key: request.idempotencyKey, at: request.now)
-        return PreparedMail(
-            address: address.normalised, messageID: mail.messageID, message: ByteBuffer(bytes: mail.bytes),
-            envelope: SMTPEnvelope(sender: self.sender, recipients: [address.text]), transport: self.transport)
+        if content.text == nil, self.options.makesText, let html = content.html {
+            let text = HTMLText.convert(html)
+            if !text.isEmpty { content.text = text }
+        }
+        if !template.images.isEmpty, let html = content.html {
+            let domain = self.composer.messageIDDomain
+            let (resolved, used) = InlineImages.resolve(html, files: template.images, domain: domain)
+            content.html = resolved
+            content.inline = used.compactMap { name in template.images[name].map { ("\(name)@\(domain)", $0) } }
+        }
+        content.attachments = template.attachments
+        if let attempt = request.attempt {
+            self.options.returnPath?.appendReference(
+                decision: request.decision.id, attempt: attempt, to: &content.headers)
+        }
+        self.options.list.append(
+            request, template: request.step.template,
+            link: self.options.unsubscribe?.link(for: request.decision, stepIndex: request.stepIndex),
+            to: &content.headers)
+        return content
     }
 
     private func render(
@@ -59,15 +104,55 @@ package struct EmailProvider: Provider {
 
 private struct PreparedMail: PreparedMessage {
     let address: String
-    let messageID: String
-    let message: ByteBuffer
+    let domain: String
+    let mail: ComposedMail
+    let composedAt: Timestamp
     let envelope: SMTPEnvelope
+    let dkim: DKIMSigner?
+    let domains: DomainGate?
     let transport: any MailSending
 
-    var size: Int { self.message.readableBytes }
+    /// Without signatures, which are made when it goes.
+    var size: Int { self.mail.bytes.count }
 
     func send(while mayGo: @escaping @Sendable () -> Bool) async -> Outcome {
-        let results = await self.transport.send(self.envelope, message: self.message, while: mayGo)
-        return SMTPAnswer.outcome(results.first, messageID: self.messageID)
+        let message: ByteBuffer
+        do throws(DKIMKeyProblem) {
+            message = ByteBuffer(bytes: try await self.signed())
+        } catch {
+            return Outcome(.deferred, reason: "email.signature", detail: error.detail)
+        }
+        guard let domains else { return await self.hand(over: message, while: mayGo) }
+        guard await domains.enter(self.domain) else {
+            return Outcome(.deferred, reason: "email.domain_busy", retryAfter: DomainGate.pause)
+        }
+        defer { domains.leave(self.domain) }
+        return await self.hand(over: message, while: mayGo)
+    }
+
+    private func hand(over message: ByteBuffer, while mayGo: @escaping @Sendable () -> Bool) async -> Outcome {
+        let results = await self.transport.send(self.envelope, message: message, while: mayGo)
+        return SMTPAnswer.outcome(results.first, messageID: self.mail.messageID)
+    }
+
+    private func signed() async throws(DKIMKeyProblem) -> [UInt8] {
+        guard let dkim else { return self.mail.bytes }
+        guard dkim.isSlow else { return try dkim.sign(self.mail.bytes, at: self.composedAt) }
+        // Deliveries run on event loops, which others wait for: RSA takes a millisecond, on the pool of all cores.
+        let (mail, time) = (self.mail.bytes, self.composedAt)
+        let result = await withTaskExecutorPreference(globalConcurrentExecutor) {
+            await signElsewhere(mail, dkim, at: time)
+        }
+        return try result.get()
+    }
+}
+
+@concurrent private func signElsewhere(
+    _ mail: [UInt8], _ dkim: DKIMSigner, at time: Timestamp
+) async -> Result<[UInt8], DKIMKeyProblem> {
+    do throws(DKIMKeyProblem) {
+        return .success(try dkim.sign(mail, at: time))
+    } catch {
+        return .failure(error)
     }
 }

@@ -16,6 +16,16 @@ struct MailContent: Sendable {
     /// UTF-8; at least one of both.
     var text: [UInt8]?
     var html: [UInt8]?
+    /// Whole header fields that are this mail's own, CRLF included.
+    var headers: [UInt8] = []
+    /// What the HTML shows, by Content-ID without angle brackets.
+    var inline: [(id: String, file: MailFile)] = []
+    var attachments: [MailFile] = []
+
+    /// What the files take, encoded.
+    var fileBytes: Int {
+        self.inline.reduce(0) { $0 + $1.file.encoded.count } + self.attachments.reduce(0) { $0 + $1.encoded.count }
+    }
 }
 
 /// A composed mail.
@@ -29,8 +39,10 @@ struct MailComposer: Sendable {
     static let defaultBytesMax = 10 * 1024 * 1024
 
     private let fixedHeaders: [UInt8]
-    private let messageIDDomain: String
+    let messageIDDomain: String
     let bytesMax: Int
+    /// Whether the sender's own addresses can only go into a header of UTF-8.
+    let needsSMTPUTF8: Bool
 
     /// `headers` are more header fields, in order, whose names the configuration has checked; `messageIDDomain`
     /// is the right side of each Message-ID, in ASCII; `bytesMax` is the largest mail, headers included.
@@ -46,13 +58,14 @@ struct MailComposer: Sendable {
         self.fixedHeaders = fixed
         self.messageIDDomain = messageIDDomain
         self.bytesMax = bytesMax
+        self.needsSMTPUTF8 = from.needsSMTPUTF8 || replyTo?.needsSMTPUTF8 == true
     }
 
     /// Composes `content` for the idempotency key `key`; refuses with `messageTooLarge`.
     func compose(
         _ content: MailContent, key: String, at now: Timestamp
     ) throws(CompositionRefusal) -> ComposedMail {
-        let raw = (content.text?.count ?? 0) + (content.html?.count ?? 0)
+        let raw = (content.text?.count ?? 0) + (content.html?.count ?? 0) + content.fileBytes
         guard raw <= self.bytesMax else { throw self.tooLarge(raw) }
         var seed: [UInt8] = []
         appendHexadecimal(SHA256.hash(data: Array(key.utf8)), to: &seed)
@@ -68,13 +81,8 @@ struct MailComposer: Sendable {
         output.append(contentsOf: self.fixedHeaders)
         HeaderField.append("To", display: content.toName, address: content.to, to: &output)
         HeaderField.append("Subject", text: content.subject, to: &output)
-        switch (content.text, content.html) {
-        case (let text?, let html?):
-            Self.appendAlternatives(text, html, seed: seed[32...], to: &output)
-        case (let text, let html):
-            _ = Self.appendBody(text ?? html ?? [], html == nil ? "text/plain" : "text/html", to: &output)
-            if output.last != 10 { output.append(contentsOf: [13, 10]) }
-        }
+        output.append(contentsOf: content.headers)
+        MIMEWriter.append(content, seed: Array(seed[32...]), to: &output)
         guard output.count <= self.bytesMax else { throw self.tooLarge(output.count) }
         return ComposedMail(messageID: messageID, bytes: output)
     }
@@ -84,52 +92,5 @@ struct MailComposer: Sendable {
             .messageTooLarge,
             "the mail has \(size) bytes, \(self.bytesMax) are allowed: shorten the template, or raise "
                 + "`limits.message_bytes` of the provider")
-    }
-
-    /// Two parts between boundaries that occur in neither.
-    private static func appendAlternatives(
-        _ text: [UInt8], _ html: [UInt8], seed: ArraySlice<UInt8>, to output: inout [UInt8]
-    ) {
-        let start = output.count
-        // `=_` cannot occur in quoted-printable (RFC 2045 §6.7 recommends it); what is left as it is, is looked through.
-        var boundary = Array("=_".utf8) + seed
-        while true {
-            output.append(contentsOf: "Content-Type: multipart/alternative;\r\n boundary=\"".utf8)
-            output.append(contentsOf: boundary)
-            output.append(contentsOf: "\"\r\n\r\n".utf8)
-            let mayHold = [
-                self.appendPart(text, "text/plain", after: boundary, to: &output).mayHoldBoundary,
-                self.appendPart(html, "text/html", after: boundary, to: &output).mayHoldBoundary,
-            ]
-            output.append(contentsOf: "--".utf8)
-            output.append(contentsOf: boundary)
-            output.append(contentsOf: "--\r\n".utf8)
-            let isInText = mayHold[0] && text.firstRange(of: boundary, from: 0) != nil
-            guard isInText || mayHold[1] && html.firstRange(of: boundary, from: 0) != nil else { return }
-            output.removeLast(output.count - start)
-            let digest = SHA256.hash(data: boundary)
-            boundary = Array("=_".utf8)
-            appendHexadecimal(digest.prefix(16), to: &boundary)
-        }
-    }
-
-    private static func appendPart(
-        _ text: [UInt8], _ type: String, after boundary: [UInt8], to output: inout [UInt8]
-    ) -> TransferEncoding.Written {
-        output.append(contentsOf: "--".utf8)
-        output.append(contentsOf: boundary)
-        output.append(contentsOf: [13, 10])
-        let written = self.appendBody(text, type, to: &output)
-        output.append(contentsOf: [13, 10])
-        return written
-    }
-
-    private static func appendBody(
-        _ text: [UInt8], _ type: String, to output: inout [UInt8]
-    ) -> TransferEncoding.Written {
-        output.append(contentsOf: "Content-Type: ".utf8)
-        output.append(contentsOf: type.utf8)
-        output.append(contentsOf: "; charset=utf-8\r\nContent-Transfer-Encoding: ".utf8)
-        return TransferEncoding.append(text, to: &output)
     }
 }

@@ -25,13 +25,14 @@ enum SMTPAnswer {
             let isOurs = failure.code == .invalidAddress || failure.code == .messageTooLarge
             return Outcome(
                 isOurs ? .rejected : .deferred, reason: failure.code.rawValue,
-                detail: ProviderWords.clean(failure.detail))
+                detail: ProviderWords.clean(failure.detail),
+                fault: isOurs || failure.code == .withdrawn ? .message : .provider)
         case .unknown(let failure):
             return Outcome(
                 .unknown, reason: failure.code.rawValue, detail: ProviderWords.clean(failure.detail),
-                providerMessageID: messageID)
+                providerMessageID: messageID, fault: .provider)
         case nil:
-            return Outcome(.unknown, reason: "smtp.no_result", providerMessageID: messageID)
+            return Outcome(.unknown, reason: "smtp.no_result", providerMessageID: messageID, fault: .provider)
         }
     }
 
@@ -39,10 +40,21 @@ enum SMTPAnswer {
         let detail = ProviderWords.clean(reply.text)
         let isMessage = stage == .mail || stage == .rcpt || stage == .data || stage == .finalDot
         guard reply.isPermanent, isMessage, !self.sessionCodes.contains(reply.code) else {
-            return Outcome(.deferred, reason: self.reason(reply), detail: detail)
+            return Outcome(
+                .deferred, reason: self.reason(reply), detail: detail, fault: self.fault(reply, isMessage: isMessage))
         }
         return Outcome(
             .rejected, reason: self.reason(reply), detail: detail, isAddressDead: self.isDead(reply, stage))
+    }
+
+    /// Whose fault a "not now" is: RFC 3463 keeps X.4.5 and X.3.2 for a system that has too much to do; mailbox providers
+    /// say X.7.1 and X.7.28 with a 4 when a sender is too fast.
+    private static func fault(_ reply: SMTPReply, isMessage: Bool) -> Outcome.Fault {
+        if reply.code == 421 || ["4.4.5", "4.3.2", "4.7.28"].contains(reply.enhancedCode) { return .pace }
+        guard isMessage else { return .provider }
+        // 452 at DATA is the server's own storage; 450 and 451 are about the mailbox or the message.
+        if self.sessionCodes.contains(reply.code) || reply.enhancedCode == "4.3.1" { return .provider }
+        return .message
     }
 
     private static func isDead(_ reply: SMTPReply, _ stage: SMTPStage) -> Bool {

@@ -45,19 +45,27 @@ struct FCMAnswer: Sendable {
             return Outcome(.rejected, reason: "fcm.sender_id_mismatch", detail: detail)
         case "QUOTA_EXCEEDED", "RESOURCE_EXHAUSTED":
             return Outcome(
-                .deferred, reason: "fcm.quota_exceeded", detail: detail, retryAfter: wait ?? Self.quotaWait)
+                .deferred, reason: "fcm.quota_exceeded", detail: detail, retryAfter: wait ?? Self.quotaWait,
+                fault: .pace)
         case "UNAVAILABLE":
-            return Outcome(.deferred, reason: "fcm.unavailable", detail: detail, retryAfter: wait ?? Self.outageWait)
+            return Outcome(
+                .deferred, reason: "fcm.unavailable", detail: detail, retryAfter: wait ?? Self.outageWait,
+                fault: .provider)
         case "INTERNAL":
-            return Outcome(.deferred, reason: "fcm.internal", detail: detail, retryAfter: wait ?? Self.outageWait)
+            return Outcome(
+                .deferred, reason: "fcm.internal", detail: detail, retryAfter: wait ?? Self.outageWait, fault: .provider
+            )
         case "THIRD_PARTY_AUTH_ERROR":
-            return Outcome(.deferred, reason: "fcm.third_party_auth_error", detail: detail, retryAfter: wait)
+            return Outcome(
+                .deferred, reason: "fcm.third_party_auth_error", detail: detail, retryAfter: wait, fault: .provider)
         case "UNAUTHENTICATED":
-            return Outcome(.deferred, reason: "fcm.unauthenticated", detail: detail, retryAfter: wait)
+            return Outcome(.deferred, reason: "fcm.unauthenticated", detail: detail, retryAfter: wait, fault: .provider)
         case "PERMISSION_DENIED":
-            return Outcome(.deferred, reason: "fcm.permission_denied", detail: detail, retryAfter: wait)
+            return Outcome(
+                .deferred, reason: "fcm.permission_denied", detail: detail, retryAfter: wait, fault: .provider)
         default:
-            return Outcome(.deferred, reason: "http.\(status)", detail: detail, retryAfter: wait)
+            return Outcome(
+                .deferred, reason: "http.\(status)", detail: detail, retryAfter: wait, fault: HTTPAnswer.fault(status))
         }
     }
 

@@ -1,9 +1,7 @@
 /// One message as FCM HTTP v1 takes it
 /// (firebase.google.com/docs/reference/fcm/rest/v1/projects.messages).
 
-import Crypto
 import DeliveryModel
-import Foundation
 
 enum FCMMessage {
     /// FCM refuses a larger payload.
@@ -11,12 +9,13 @@ enum FCMMessage {
 
     /// The body of the request; refuses with `messageTooLarge`.
     ///
-    /// `key` names the message over all attempts: on the device a repeat takes the place of the first. `lifetime` is how long FCM may keep the message for a device that is away, nil for its own four weeks; `now`
-    /// is for APNs, which wants a moment instead of a length.
+    /// `key` names the message over all attempts: on the device a repeat takes the place of the first. `lifetime` is
+    /// how long FCM may keep the message for a device that is away, nil for its own four weeks; `now` is for APNs,
+    /// which wants a moment instead of a length.
     static func encode(
         _ content: PushContent, token: String, key: String, lifetime: Milliseconds?, now: Timestamp
     ) throws(CompositionRefusal) -> [UInt8] {
-        var message = self.message(content, name: self.name(key), lifetime: lifetime, now: now)
+        var message = self.message(content, name: PushName.of(key), lifetime: lifetime, now: now)
         let size = JSONValue.object(message).encoded().count
         guard size <= self.payloadBytesMax else {
             throw CompositionRefusal(
@@ -25,13 +24,6 @@ enum FCMMessage {
         }
         message["token"] = .string(token)
         return JSONValue.object(JSONObject([.init(name: "message", value: .object(message))])).encoded()
-    }
-
-    /// What APNs, a browser and Android's drawer all take as the name of a notification: 32 characters.
-    private static func name(_ key: String) -> String {
-        SHA256.hash(data: Data(key.utf8)).prefix(16).map { byte in
-            String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-        }.joined()
     }
 
     private static func message(
@@ -61,7 +53,7 @@ enum FCMMessage {
             apnsHeaders["apns-collapse-id"] = .string(name)
             webHeaders["Topic"] = .string(name)
         }
-        if let seconds = self.lifetimeSeconds(content, lifetime) {
+        if let seconds = content.lifetimeSeconds(lifetime) {
             android["ttl"] = .string("\(seconds)s")
             let end = seconds == 0 ? 0 : now.milliseconds / 1000 + seconds
             apnsHeaders["apns-expiration"] = .string(String(end))
@@ -77,29 +69,6 @@ enum FCMMessage {
         if !android.isEmpty { message["android"] = .object(android) }
         if !apnsHeaders.isEmpty { message["apns"] = ["headers": .object(apnsHeaders)] }
         if !webpush.isEmpty { message["webpush"] = .object(webpush) }
-        return message.overlaid(with: content.overrides)
-    }
-
-    /// The shorter of what the template says and what is left of the decision.
-    private static func lifetimeSeconds(_ content: PushContent, _ lifetime: Milliseconds?) -> Int64? {
-        let limit = PushTemplate.timeToLiveSecondsMax
-        let rest = lifetime.map { min(max($0.count / 1000, 0), limit) }
-        guard let ours = content.timeToLiveSeconds else { return rest }
-        return min(ours, rest ?? limit)
-    }
-}
-
-extension JSONObject {
-    /// This object with the members of `other` put over its own; objects are merged, all else is replaced.
-    fileprivate func overlaid(with other: JSONObject) -> JSONObject {
-        var result = self
-        for member in other.members {
-            if case .object(let inner) = member.value, case .object(let own)? = result[member.name] {
-                result[member.name] = .object(own.overlaid(with: inner))
-            } else {
-                result[member.name] = member.value
-            }
-        }
-        return result
+        return message.overlaid(with: content.fcm)
     }
 }

@@ -7,7 +7,6 @@ import CurlTransport
 package struct FCMProvider: Provider {
     /// Far beyond any registration token.
     private static let tokenBytesMax = 4096
-    private static let renderedBytesMax = 64 * 1024
 
     package let name: String
     package let channel = ChannelKind.push
@@ -15,44 +14,44 @@ package struct FCMProvider: Provider {
 
     /// `…/v1/projects/{project}/messages:send`.
     let url: String
-    let trustFile: String?
-    let timeoutMilliseconds: Int
-    let connectTimeoutMilliseconds: Int
+    let settings: PushRequestSettings
     let tokens: AccessTokens
     let templates: TemplateLibrary
     let transport: any HTTPExchanging
 
+    package func takes(_ target: PushTarget) -> Bool {
+        guard case .fcm = target else { return false }
+        return true
+    }
+
+    package func devicePolicy(_ template: String, locale: String?) -> DevicePolicy {
+        self.templates.devicePolicy(template, locale: locale)
+    }
+
     package func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage {
-        let user = request.decision.user
-        let target = try self.target(of: user)
-        let template = try self.templates.push(request.step.template, locale: user.locale)
-        let content = try template.render(TemplateVariables(request.decision), limit: Self.renderedBytesMax)
+        let target = try self.token(request)
+        let template = try self.templates.push(request.step.template, locale: request.decision.user.locale)
+        let content = try template.render(
+            TemplateVariables(request.decision), limit: PushRequestSettings.renderedBytesMax)
         let lifetime = request.decision.expiresAt?.since(request.now)
         let body = try FCMMessage.encode(
             content, token: target, key: request.idempotencyKey, lifetime: lifetime, now: request.now)
-        let http = HTTPRequest(
-            method: "POST", url: self.url, headers: [HTTPHeader("Content-Type", "application/json")], body: body,
-            timeoutMilliseconds: self.timeoutMilliseconds,
-            connectTimeoutMilliseconds: self.connectTimeoutMilliseconds, prefersHTTP2: true, trustFile: self.trustFile)
+        let http = self.settings.request(
+            url: self.url, headers: [HTTPHeader("Content-Type", "application/json")], body: body)
         return PreparedPush(
             address: target, request: http, now: request.now, tokens: self.tokens, transport: self.transport)
     }
 
-    private func target(of user: User) throws(CompositionRefusal) -> String {
-        for case .fcm(let token) in user.push {
-            guard (1...Self.tokenBytesMax).contains(token.utf8.count),
-                token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
-            else {
-                throw CompositionRefusal(.addressInvalid, "the FCM token of `user.push` is not a registration token")
-            }
-            return token
+    private func token(_ request: CompositionRequest) throws(CompositionRefusal) -> String {
+        guard case .fcm(let token)? = try request.target(for: self) else {
+            throw CompositionRefusal(.addressMissing, "the user has no device for FCM")
         }
-        throw CompositionRefusal(
-            .addressMissing,
-            user.push.isEmpty
-                ? "the user has no device: give `user.push` or a profile"
-                : "the user has devices for APNs or Web Push only: add a `user.push` entry of platform fcm, "
-                    + "or use a provider for theirs")
+        guard (1...Self.tokenBytesMax).contains(token.utf8.count),
+            token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+        else {
+            throw CompositionRefusal(.addressInvalid, "the FCM token of `user.push` is not a registration token")
+        }
+        return token
     }
 }
 

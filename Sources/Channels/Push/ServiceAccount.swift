@@ -60,14 +60,10 @@ struct ServiceAccount: Sendable {
             .init(name: "iat", value: .integer(seconds)),
             .init(name: "exp", value: .integer(seconds + Self.assertionSeconds)),
         ])
-        var token: [UInt8] = []
-        appendBase64URL(JSONValue.object(header).encoded(), to: &token)
-        token.append(UInt8(ascii: "."))
-        appendBase64URL(JSONValue.object(claims).encoded(), to: &token)
+        var token = JSONWebToken.signingInput(header: header, claims: claims)
         do {
             let signature = try self.key.signature(for: token, padding: .insecurePKCS1v1_5)
-            token.append(UInt8(ascii: "."))
-            appendBase64URL([UInt8](signature.rawRepresentation), to: &token)
+            JSONWebToken.append([UInt8](signature.rawRepresentation), to: &token)
         } catch {
             throw ServiceAccountProblem(detail: "the service account's key cannot sign")
         }
@@ -78,15 +74,4 @@ struct ServiceAccount: Sendable {
 /// One sentence that says what to mend.
 struct ServiceAccountProblem: Error, Sendable, Equatable {
     var detail: String
-}
-
-/// RFC 4648 §5, without padding.
-private func appendBase64URL(_ bytes: [UInt8], to output: inout [UInt8]) {
-    let start = output.count
-    appendBase64(bytes[...], to: &output)
-    while output.last == UInt8(ascii: "=") { output.removeLast() }
-    for index in start..<output.count {
-        if output[index] == UInt8(ascii: "+") { output[index] = UInt8(ascii: "-") }
-        if output[index] == UInt8(ascii: "/") { output[index] = UInt8(ascii: "_") }
-    }
 }

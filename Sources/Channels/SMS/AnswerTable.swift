@@ -16,6 +16,8 @@ struct AnswerRule: Sendable {
     var isAddressDead = false
     /// How long to wait when the answer does not say it itself.
     var retryAfter: Milliseconds?
+    /// Whose fault it is; nil to go by the status.
+    var fault: Outcome.Fault?
 
     func matches(_ status: Int, _ body: JSONValue?) -> Bool {
         guard self.statuses.contains(where: { $0.contains(status) }) else { return false }
@@ -39,9 +41,12 @@ struct AnswerTable: Sendable {
         guard let rule = self.rules.first(where: { $0.matches(response.status, body) }) else {
             return Outcome(
                 .deferred, reason: "http.\(response.status)", detail: detail,
-                retryAfter: HTTPAnswer.retryAfter(response, now: now))
+                retryAfter: HTTPAnswer.retryAfter(response, now: now), fault: HTTPAnswer.fault(response.status))
         }
         var outcome = Outcome(rule.verdict, reason: rule.reason, detail: detail, isAddressDead: rule.isAddressDead)
+        if rule.verdict == .deferred || rule.verdict == .unknown {
+            outcome.fault = rule.fault ?? HTTPAnswer.fault(response.status)
+        }
         switch rule.verdict {
         case .accepted: outcome.providerMessageID = self.messageID.flatMap { body?.value(at: $0)?.answerText }
         case .deferred: outcome.retryAfter = HTTPAnswer.retryAfter(response, now: now) ?? rule.retryAfter

@@ -2,8 +2,9 @@
 ///
 /// The file is parsed as JSON first, and each string in it is a Mustache text of its own, so a value can
 /// never break out of its string. Members: `title`, `body`, `image`, `link`, `data` (texts, numbers,
-/// booleans), `priority` (`high` or `normal`), `collapse_key`, `ttl_seconds`, and `fcm`, an object that is
-/// laid over the message as FCM HTTP v1 has it (`android`, `apns`, `webpush`, `fcm_options`).
+/// booleans), `priority` (`high` or `normal`), `collapse_key`, `ttl_seconds`, `devices`, and what is for one kind of
+/// provider only: `fcm`, an object that is laid over the message as FCM HTTP v1 has it, `apns` and `webpush`
+/// (PlatformTemplates.swift).
 
 import DeliveryModel
 
@@ -17,7 +18,11 @@ struct PushTemplate: Sendable {
     private var link: MustacheText?
     private var collapseKey: MustacheText?
     private var extra: [(name: String, text: MustacheText)] = []
-    private var overrides: PushNode?
+    private var fcm: PushNode?
+    private var apns = APNsTemplate()
+    private var webpush = WebPushTemplate()
+    /// Which of the user's devices it is for.
+    private(set) var devices = DevicePolicy.untilAccepted
     /// Nil leaves it to the platforms, which treat what people see as urgent.
     private var isUrgent: Bool?
     private var timeToLiveSeconds: Int64?
@@ -36,7 +41,7 @@ struct PushTemplate: Sendable {
         var reader = PushReader(source: source, file: file, partials: partials)
         guard case .object(let object) = root else { throw reader.problem("the file must hold one JSON object") }
         for member in object.members { try self.take(member, &reader) }
-        guard self.title != nil || self.body != nil || !self.extra.isEmpty else {
+        guard self.title != nil || self.body != nil || !self.extra.isEmpty || self.apns.isSomething else {
             throw reader.problem("a message needs a `title`, a `body` or `data`")
         }
     }
@@ -70,11 +75,18 @@ struct PushTemplate: Sendable {
             self.timeToLiveSeconds = value
         case "fcm":
             guard case .object = member.value else { throw reader.problem("`fcm` must be an object") }
-            self.overrides = try reader.node(member.value)
+            self.fcm = try reader.node(member.value)
+        case "apns": self.apns = try APNsTemplate(member, &reader)
+        case "webpush": self.webpush = try WebPushTemplate(member, &reader)
+        case "devices":
+            guard let policy = member.value.string.flatMap(DevicePolicy.init(rawValue:)) else {
+                throw reader.problem("`devices` must be \"all\", \"latest\" or \"until_accepted\"")
+            }
+            self.devices = policy
         default:
             throw reader.problem(
                 "there is no member `\(member.name)`: title, body, image, link, data, priority, collapse_key, "
-                    + "ttl_seconds and fcm are known")
+                    + "ttl_seconds, devices, apns, fcm and webpush are known")
         }
     }
 
@@ -95,7 +107,9 @@ struct PushTemplate: Sendable {
             let value = JSONValue.string(try text.string(variables, limit: limit))
             content.extra.append(JSONObject.Member(name: name, value: value))
         }
-        content.overrides = try self.overrides?.render(variables, limit: limit).object ?? JSONObject()
+        content.fcm = try self.fcm?.render(variables, limit: limit).object ?? JSONObject()
+        content.apns = try self.apns.render(variables, limit: limit)
+        content.webpush = try self.webpush.render(variables, limit: limit)
         return content
     }
 }
@@ -108,7 +122,9 @@ struct PushContent: Sendable {
     var link: String?
     var collapseKey: String?
     var extra: [JSONObject.Member] = []
-    var overrides = JSONObject()
+    var fcm = JSONObject()
+    var apns = APNsContent()
+    var webpush = WebPushContent()
     var isUrgent: Bool?
     var timeToLiveSeconds: Int64?
 }
@@ -147,7 +163,7 @@ extension MustacheText {
 /// Compiles values and remembers the line it is at.
 ///
 /// Members keep the order of the source, so the line of each is found by looking for its name behind the one before.
-private struct PushReader {
+struct PushReader {
     let source: [UInt8]
     let file: String
     let partials: (String) -> MustachePartial?

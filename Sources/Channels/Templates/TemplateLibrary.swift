@@ -1,9 +1,9 @@
 /// The message templates of `channels/templates`, compiled at load and looked up by name and locale.
 ///
-/// A template is a folder `<name>/[<locale>/]{subject.txt,email.html,email.txt,sms.txt,push.json}`. Each
+/// A template is a folder `<name>/[<locale>/]{subject.txt,email.html,email.txt,email.yaml,sms.txt,push.json}`. Each
 /// file is looked up by itself: for a user with `pl-PL` first in `pl-PL/`, then in `pl/`, then in the
 /// template's own folder. Partials are `_<partial>.mustache` beside the file, above it, or in the
-/// folder of all templates. A file that cannot be compiled makes its template invalid, not the others.
+/// folder of all templates. What a mail shows or attaches lies in `<name>/files/`. A file that cannot be compiled makes its template invalid, not the others.
 
 package import SettingsFile
 package import DeliveryModel
@@ -13,6 +13,8 @@ import ThreadBridge
 package final class TemplateLibrary: Sendable {
     /// Lengths of one file; a longer one is a mistake.
     static let fileBytesMax = 1024 * 1024
+    /// Of all images and attachments of one template; each mail carries its own copy of them.
+    static let attachedBytesMax = 5 * 1024 * 1024
 
     private let folder: String
     private let state: Protected<TemplateShelf>
@@ -57,7 +59,10 @@ package final class TemplateLibrary: Sendable {
         let text = lookup.text(.emailText)
         guard html != nil || text != nil else { throw lookup.missing("email.html or email.txt") }
         guard let subject = lookup.text(.subject) else { throw lookup.missing("subject.txt") }
-        return EmailTemplate(subject: subject, text: text, html: html)
+        var attachments: [MailFile] = []
+        if case .attachments(let listed)? = lookup.file(.email) { attachments = listed }
+        return EmailTemplate(
+            subject: subject, text: text, html: html, images: lookup.template.images, attachments: attachments)
     }
 
     func sms(_ name: String, locale: String?) throws(CompositionRefusal) -> MustacheText {
@@ -72,6 +77,15 @@ package final class TemplateLibrary: Sendable {
         return push
     }
 
+    /// Which devices `push.json` of a template is for; the default where there is none that could be sent.
+    func devicePolicy(_ name: String, locale: String?) -> DevicePolicy {
+        do throws(CompositionRefusal) {
+            return try self.push(name, locale: locale).devices
+        } catch {
+            return .untilAccepted
+        }
+    }
+
     private var shelf: TemplateShelf { self.state.withLock { $0 } }
 }
 
@@ -80,6 +94,9 @@ struct EmailTemplate: Sendable {
     var subject: MustacheText
     var text: MustacheText?
     var html: MustacheText?
+    /// What the HTML can show, by name.
+    var images: [String: MailFile]
+    var attachments: [MailFile]
 }
 
 /// The files that a template can have.
@@ -87,6 +104,7 @@ enum TemplateFileKind: String, Sendable, CaseIterable {
     case subject = "subject.txt"
     case emailHTML = "email.html"
     case emailText = "email.txt"
+    case email = "email.yaml"
     case sms = "sms.txt"
     case push = "push.json"
 
@@ -97,11 +115,14 @@ enum TemplateFileKind: String, Sendable, CaseIterable {
 enum TemplateFile: Sendable {
     case text(MustacheText)
     case push(PushTemplate)
+    case attachments([MailFile])
 }
 
 /// One template: its files by locale in lower case, "" for those in its own folder.
 struct MessageTemplate: Sendable {
     var files: [String: [TemplateFileKind: TemplateFile]] = [:]
+    /// What lies in `files/` and is named in `cid:` links, by name.
+    var images: [String: MailFile] = [:]
     /// The first problem that makes it unusable.
     var flaw: ConfigurationProblem?
 }

@@ -5,6 +5,9 @@ import DeliveryModel
 import Foundation
 
 struct TemplateLoader {
+    /// Images and attachments of a template.
+    private static let filesFolder = "files"
+
     private let folder: String
     private(set) var templates: [String: MessageTemplate] = [:]
     private(set) var problems: [ConfigurationProblem] = []
@@ -29,13 +32,16 @@ struct TemplateLoader {
 
     private mutating func loadTemplate(_ name: String, at path: String) {
         var template = MessageTemplate()
+        var folder = MailFileFolder(path: "\(path)/\(Self.filesFolder)")
         for entry in self.entries(of: path) ?? [] {
             let entryPath = "\(path)/\(entry)"
-            if !isFolder(entryPath) {
-                self.loadFile(entry, of: name, locale: "", into: &template)
+            if entry == Self.filesFolder {
+                continue
+            } else if !isFolder(entryPath) {
+                self.loadFile(entry, of: name, locale: "", into: &template, &folder)
             } else if isLocale(entry) {
                 for file in self.entries(of: entryPath) ?? [] {
-                    self.loadFile(file, of: name, locale: entry, into: &template)
+                    self.loadFile(file, of: name, locale: entry, into: &template, &folder)
                 }
             } else {
                 self.problems.append(
@@ -49,7 +55,8 @@ struct TemplateLoader {
     }
 
     private mutating func loadFile(
-        _ file: String, of name: String, locale: String, into template: inout MessageTemplate
+        _ file: String, of name: String, locale: String, into template: inout MessageTemplate,
+        _ folder: inout MailFileFolder
     ) {
         guard !file.hasPrefix("_") else { return }
         let path = [self.folder, name, locale, file].filter { !$0.isEmpty }.joined(separator: "/")
@@ -62,8 +69,18 @@ struct TemplateLoader {
         let shown = [name, locale, file].filter { !$0.isEmpty }.joined(separator: "/")
         do throws(ConfigurationProblem) {
             let source = try readTemplate(path)
-            let partials = TemplatePartials(folder: self.folder, template: name, locale: locale)
-            let compiled = try Self.compile(kind, source, file: shown, path: path, partials)
+            let compiled: TemplateFile
+            if kind == .email {
+                compiled = .attachments(try folder.attachments(listedIn: path))
+            } else {
+                let partials = TemplatePartials(folder: self.folder, template: name, locale: locale)
+                compiled = try Self.compile(kind, source, file: shown, path: path, partials)
+            }
+            if kind == .emailHTML {
+                for name in InlineImages.references(in: source) where template.images[name] == nil {
+                    template.images[name] = try folder.image(name, of: path)
+                }
+            }
             template.files[locale.lowercased(), default: [:]][kind] = compiled
         } catch {
             self.problems.append(error)

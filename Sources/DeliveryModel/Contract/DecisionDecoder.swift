@@ -26,15 +26,16 @@ extension Decision {
         } catch {
             throw DecisionRejections(error.rejection)
         }
-        return try self.decode(value, limits: limits)
+        // The scanner lets U+0000 pass as an escape only.
+        return try self.decode(value, limits: limits, mayHoldNUL: bytes.contains(UInt8(ascii: "\\")))
     }
 
     /// Checks a decision that is a JSON tree already; its size is not checked.
     package static func decode(
-        _ value: JSONValue, limits: DecisionLimits = DecisionLimits()
+        _ value: JSONValue, limits: DecisionLimits = DecisionLimits(), mayHoldNUL: Bool = true
     ) throws(DecisionRejections) -> Decision {
         var reader = ContractReader(limits: limits)
-        let decision = reader.decision(value)
+        let decision = reader.decision(value, mayHoldNUL: mayHoldNUL)
         let id = value.object?["id"]?.string.flatMap { TextRule.id.accepts($0) ? $0 : nil }
         try reader.finish(id: id)
         guard let decision else {
@@ -52,7 +53,7 @@ extension ContractReader {
         "context", "propensity", "data", "reward", "supersedes", "trace",
     ]
 
-    fileprivate mutating func decision(_ value: JSONValue) -> Decision? {
+    fileprivate mutating func decision(_ value: JSONValue, mayHoldNUL: Bool) -> Decision? {
         guard let root = self.object(value, at: "") else { return nil }
         guard self.schema(Decision.schema, of: root) else { return nil }
         self.refuseUnknown(root, at: "", known: Self.decisionFields)
@@ -78,7 +79,7 @@ extension ContractReader {
         let reward = self.value("reward", of: root).map { self.reward($0) } ?? RewardRule()
         let supersedes = self.text("supersedes", of: root, at: "", .supersedes)
         let trace = self.text("trace", of: root, at: "", .trace)
-        self.refuseNUL(value, at: "")
+        if mayHoldNUL { self.refuseNUL(value, at: "") }
         guard self.problems.isEmpty, let id, let user, let campaign, let messageClass, let timing, let choice,
             let context, let data, let reward
         else { return nil }

@@ -78,7 +78,8 @@ package enum TextShape {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
     }
 
-    static func isWord(_ text: String, lengthMax: Int, besides others: StaticString) -> Bool {
+    /// 1 to `lengthMax` letters, digits and `others`.
+    package static func isWord(_ text: String, lengthMax: Int, besides others: StaticString) -> Bool {
         let others = others.description.utf8
         return (1...lengthMax).contains(text.utf8.count)
             && text.utf8.allSatisfy { isLetter($0) || isDigit($0) || others.contains($0) }
@@ -150,7 +151,7 @@ package enum TextShape {
     }
 
     /// An absolute https URL without user information and without a fragment.
-    static func isEndpoint(_ text: String) -> Bool {
+    package static func isEndpoint(_ text: String) -> Bool {
         guard text.utf8.count <= 2048, text.hasPrefix("https://") else { return false }
         let rest = text.utf8.dropFirst("https://".utf8.count)
         let isVisible = rest.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"\"<>\\^`{|}#".utf8.contains($0) }

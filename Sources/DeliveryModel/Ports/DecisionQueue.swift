@@ -102,8 +102,25 @@ package final class Lease: Sendable, Hashable {
 
     /// Where the entry stands in time: its millisecond, and its number in that one.
     package var rank: Int64 {
-        let number = self.entry.split(separator: "-").last.flatMap { Int64($0) } ?? 0
+        let number = Self.numbers(of: self.entry).number
         return self.appendedAt.milliseconds << 20 | min(number, 1 << 20 - 1)
+    }
+
+    /// What the id of an entry says: its millisecond, and its number in that one. What is no number counts as 0.
+    package static func numbers(of entry: String) -> (milliseconds: Int64, number: Int64) {
+        var parts: (Int64, Int64) = (0, 0)
+        var isSecond = false
+        for byte in entry.utf8 {
+            guard byte != UInt8(ascii: "-") else {
+                isSecond = true
+                continue
+            }
+            let digit = Int64(byte) - 0x30
+            // Redis' numbers have 64 bits; ours would be years beyond any clock long before.
+            guard (0...9).contains(digit), parts.0 < 1 << 58, parts.1 < 1 << 58 else { return (0, 0) }
+            if isSecond { parts.1 = parts.1 * 10 + digit } else { parts.0 = parts.0 * 10 + digit }
+        }
+        return parts
     }
 
     /// The same entry, given to a worker so many times.

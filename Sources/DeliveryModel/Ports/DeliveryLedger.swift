@@ -155,11 +155,14 @@ package final class Closing: Sendable {
     package let releases: String?
     /// The pause for which it rests.
     package let pausedBy: String?
+    /// The devices that `step` is done with, this attempt's included.
+    package let devices: DeviceProgress
     package let at: Timestamp
 
     package init(
         id: String, epoch: Int, attempt: ClosedAttempt?, next: NextMove, plan: ChosenPlan?, step: Int,
-        userID: String? = nil, detail: String? = nil, releases: String? = nil, pausedBy: String? = nil, at: Timestamp
+        userID: String? = nil, detail: String? = nil, releases: String? = nil, pausedBy: String? = nil,
+        devices: DeviceProgress = DeviceProgress(), at: Timestamp
     ) {
         self.id = id
         self.epoch = epoch
@@ -171,15 +174,32 @@ package final class Closing: Sendable {
         self.detail = detail
         self.releases = releases
         self.pausedBy = pausedBy
+        self.devices = devices
         self.at = at
     }
 
     /// The goal that the delivery rests for from now on; nil when it rests for another reason, or ends.
     package var waitsFor: Goal? {
-        guard case .rest = self.next, self.attempt?.outcome.verdict == .accepted,
+        guard case .rest(_, let step, _) = self.next, step != self.step,
+            self.attempt?.outcome.verdict == .accepted || self.devices.hasAccepted,
             let steps = self.plan?.steps, steps.indices.contains(self.step)
         else { return nil }
         return steps[self.step].until
+    }
+
+    /// Whether the attempt counts among those that a step has: "slow down" is no attempt.
+    package var isCounted: Bool { self.attempt.map { $0.outcome.fault != .pace } ?? false }
+
+    /// The provider that the next attempt at the same step had better not be made at.
+    package var avoids: String? {
+        guard let attempt = self.attempt, attempt.outcome.fault == .provider else { return nil }
+        return attempt.provider
+    }
+
+    /// What is to be kept of ``devices``: nothing once another step comes.
+    package var devicesToKeep: DeviceProgress {
+        guard case .rest(_, let step, _) = self.next, step == self.step else { return DeviceProgress() }
+        return self.devices
     }
 
     /// What was tried, or would have been.
@@ -199,10 +219,12 @@ package final class ClosedAttempt: Sendable {
     package let openedAt: Timestamp
     package let closedAt: Timestamp
     package let outcome: Outcome
+    /// The probability with which the provider was chosen, in (0, 1]; nil where a crash left it unknown.
+    package let propensity: Double?
 
     package init(
         number: Int, channel: ChannelKind, provider: String, addressKey: [UInt8], openedAt: Timestamp,
-        closedAt: Timestamp, outcome: Outcome
+        closedAt: Timestamp, outcome: Outcome, propensity: Double? = nil
     ) {
         self.number = number
         self.channel = channel
@@ -211,6 +233,7 @@ package final class ClosedAttempt: Sendable {
         self.openedAt = openedAt
         self.closedAt = closedAt
         self.outcome = outcome
+        self.propensity = propensity
     }
 }
 

@@ -8,11 +8,29 @@ package protocol Provider: Sendable {
     var channel: ChannelKind { get }
     /// The most messages in flight at once, over the whole process.
     var concurrency: Int { get }
+    var routing: ProviderRouting { get }
 
     /// Turns one step of a decision into a message for this provider.
     ///
     /// - Throws: ``CompositionRefusal`` when it cannot be composed and never will.
     func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage
+
+    /// Whether it can reach this device; asked of providers of push only.
+    func takes(_ target: PushTarget) -> Bool
+
+    /// Which devices a push message of `template` goes to; asked of providers of push only.
+    func devicePolicy(_ template: String, locale: String?) -> DevicePolicy
+}
+
+extension Provider {
+    package func takes(_ target: PushTarget) -> Bool { true }
+
+    package func devicePolicy(_ template: String, locale: String?) -> DevicePolicy { .untilAccepted }
+}
+
+extension Provider {
+    /// As good as any other, and as fast as it answers.
+    package var routing: ProviderRouting { ProviderRouting() }
 }
 
 /// What is to be composed.
@@ -22,12 +40,20 @@ package struct CompositionRequest: Sendable {
     /// Position of `step` in the plan, from 0.
     package var stepIndex: Int
     package var now: Timestamp
+    /// The device that it goes to, on push; nil leaves the choice to the provider.
+    package var target: PushTarget?
+    /// The number that the attempt will have, from 1; nil when it is not known.
+    package var attempt: Int?
 
-    package init(decision: Decision, step: Step, stepIndex: Int, now: Timestamp) {
+    package init(
+        decision: Decision, step: Step, stepIndex: Int, now: Timestamp, target: PushTarget? = nil, attempt: Int? = nil
+    ) {
         self.decision = decision
         self.step = step
         self.stepIndex = stepIndex
         self.now = now
+        self.target = target
+        self.attempt = attempt
     }
 
     /// Identifies this message at every provider and over every attempt: the same step of the same

@@ -18,11 +18,11 @@ WITH held AS (
                (SELECT min(scope) FROM unnest(h.scopes) AS scope
                 WHERE scope IN ('all', 'class:' || i.class, 'campaign:' || i.campaign, 'channel:' || i.channel,
                                 'provider:' || i.provider)) END AS pause
-    FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[],
-                $8::text[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[], $15::text[], $16::int8[],
-                $17::text[], $18::text[], $19::timestamptz[], $20::text[], $28::int4[])
-        AS i(id, shard, campaign, class, source, body, due_at, lease, channel, provider, address_key, opened_at,
-             supersedes, rank, user_id, topic, day_start, message, priority)
+    FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $7::timestamptz[], $8::text[], $11::text[],
+                $12::text[], $13::bytea[], $14::timestamptz[], $15::text[], $16::int8[], $17::text[], $18::text[],
+                $19::timestamptz[], $20::text[], $28::int4[])
+        AS i(id, shard, campaign, class, due_at, lease, channel, provider, address_key, opened_at, supersedes, rank,
+             user_id, topic, day_start, message, priority)
     CROSS JOIN held h
     LEFT JOIN LATERAL (
         SELECT s.reason FROM suppressions s
@@ -38,7 +38,10 @@ WITH held AS (
     LEFT JOIN supersessions p ON p.key = i.supersedes
 ), fresh AS (
     INSERT INTO decisions (id, shard, campaign, class, source, accepted_at, body)
-    SELECT id, shard, campaign, class, source, now(), body FROM input
+    -- Bodies go straight to their table: what is judged below is copied from step to step.
+    SELECT id, shard, campaign, class, source, now(), body
+    FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::bytea[])
+        AS i(id, shard, campaign, class, source, body)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, accepted_at
 ), judged AS (
@@ -87,9 +90,10 @@ WITH held AS (
     -- The one before it may be on the wire, or sent: then it stays so, and that is said.
     INSERT INTO events (decision, at, kind, detail)
     SELECT n.id, now(), 'supersedes_too_late', jsonb_build_object('decision', p.decision)
-    FROM new n JOIN supersessions p ON p.key = n.supersedes
+    FROM (SELECT id, supersedes FROM new WHERE supersedes IS NOT NULL AND newer IS NULL) n
+    JOIN supersessions p ON p.key = n.supersedes
     LEFT JOIN unsettled u ON u.id = p.decision LEFT JOIN settlements s ON s.id = p.decision
-    WHERE n.newer IS NULL AND p.decision <> n.id
+    WHERE p.decision <> n.id
       AND (u.open_number IS NOT NULL OR u.has_sent OR s.state IN ('sent', 'delivered', 'unknown'))
 ), counted AS (
     INSERT INTO tallies (slot, state, n)

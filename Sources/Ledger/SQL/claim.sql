@@ -24,7 +24,8 @@ SELECT i.id,
        t.lapses::int4,
        (SELECT string_agg(DISTINCT e.kind, ',') FROM events e
         WHERE t.step > 0 AND e.decision = t.id AND e.kind IN ('delivered', 'open', 'click', 'conversion')),
-       CASE WHEN t.id IS NOT NULL THEN d.body END
+       CASE WHEN t.id IS NOT NULL THEN d.body END,
+       t.avoids, t.devices
 FROM input i
 LEFT JOIN taken t USING (id)
 LEFT JOIN unsettled u USING (id)

@@ -7,7 +7,9 @@
 --      $15 terminal state or null, $16 reason of what follows, $17 rest until, $18 rest at step;
 --      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays); $24 horizon seconds;
 --      $25 person whose caps no longer count $26 message, or null; $27 the pause it rests for or null,
---      $28 becomes a dead letter, $29 the goal that is rested for or null, $30 then its user (arrays).
+--      $28 becomes a dead letter, $29 the goal that is rested for or null, $30 then its user,
+--      $31 counts as an attempt at the step, $32 the provider to avoid next or null, $33 with what probability the provider
+--      was chosen or null, $34 the devices that the step is done with (arrays).
 -- Out: one row for each id and epoch: whether it was recorded, now or by an earlier call with the same epoch.
 WITH input AS (
     -- A goal that was reached while its message was on the wire is not rested for.
@@ -18,10 +20,11 @@ WITH input AS (
                 $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
                 $14::bool[], $15::text[], $16::text[], $17::timestamptz[], $18::int4[], $19::text[],
                 $20::float8[], $21::text[], $22::int8[], $23::timestamptz[], $25::text[],
-                $26::text[], $27::text[], $28::bool[], $29::text[], $30::text[])
+                $26::text[], $27::text[], $28::bool[], $29::text[], $30::text[], $31::bool[], $32::text[],
+                $33::float8[], $34::bytea[])
         AS i(id, epoch, step, number, channel, provider, address_key, opened_at, closed_at, verdict, reason, detail,
              message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at,
-             user_id, message, paused_by, is_dead_letter, waits_for, waits_user)
+             user_id, message, paused_by, is_dead_letter, waits_for, waits_user, is_counted, avoids, chosen_with, devices)
 ), standing AS (
     -- Whoever resumes a scope waits for these locks, and then finds what rests for it.
     SELECT scope FROM pauses WHERE scope IN (SELECT paused_by FROM input) FOR KEY SHARE
@@ -42,9 +45,10 @@ WITH input AS (
         lease = NULL, lease_until = NULL, open_number = NULL, open_channel = NULL, open_provider = NULL,
         opened_at = NULL, lapses = 0,
         step_attempts = CASE WHEN i.rest_step <> u.step THEN 0
-                             WHEN i.number IS NULL THEN u.step_attempts ELSE u.step_attempts + 1 END,
+                             WHEN i.is_counted THEN u.step_attempts + 1 ELSE u.step_attempts END,
+        avoids = CASE WHEN i.rest_step <> u.step THEN NULL WHEN i.number IS NULL THEN u.avoids ELSE i.avoids END,
         attempts = greatest(u.attempts, i.number), has_sent = u.has_sent OR coalesce(i.verdict = 'accepted', false),
-        step = i.rest_step,
+        step = i.rest_step, devices = i.devices,
         -- Between two attempts at a step what was waited for before it still counts.
         waits_for = CASE WHEN i.rest_step <> u.step THEN i.waits_for ELSE u.waits_for END,
         waits_user = CASE WHEN i.rest_step <> u.step THEN i.waits_user ELSE u.waits_user END,
@@ -56,9 +60,9 @@ WITH input AS (
     SELECT id, epoch FROM gone UNION ALL SELECT id, epoch FROM kept
 ), tried AS (
     INSERT INTO attempts (decision, number, epoch, step, channel, provider, opened_at, closed_at, verdict, reason,
-                          detail, provider_message_id, address_key)
+                          detail, provider_message_id, address_key, propensity)
     SELECT i.id, i.number, i.epoch, i.step, i.channel, i.provider, i.opened_at, i.closed_at, i.verdict, i.reason,
-           i.detail, i.message_id, i.address_key
+           i.detail, i.message_id, i.address_key, i.chosen_with
     FROM input i JOIN held USING (id, epoch) WHERE i.number IS NOT NULL
 ), ended AS (
     INSERT INTO settlements (id, epoch, state, reason, step, attempts, arm, propensity, policy, seed, settled_at)

@@ -16,6 +16,8 @@ struct HTTPAnswer: Sendable {
         case authenticate
         case allow
         case contentSecurityPolicy
+        case location
+        case apnsID
     }
 
     init(status: Int, body: [UInt8], contentType: String = "application/json") {
@@ -62,6 +64,8 @@ struct ReceivedRequest: Sendable {
     let host: String?
     let idempotencyToken: String?
     let body: [UInt8]
+    /// By names in lower case; empty unless the simulator asked for them.
+    var headers: [String: String] = [:]
 }
 
 /// The fields of an `application/x-www-form-urlencoded` body; the first of a name wins.

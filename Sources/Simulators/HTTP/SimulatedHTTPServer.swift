@@ -5,6 +5,7 @@
 // `stop()` brings about. A line is cut below TLS with a reset, as a crashed provider would.
 
 import Foundation
+import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import HummingbirdHTTP2
@@ -30,15 +31,18 @@ final class SimulatedHTTPServer: Sendable {
     ///   - port: 0 takes a free one.
     ///   - tls: Nil serves plain HTTP/1.1.
     ///   - dice: Decides each request's fate before `handle` sees it.
+    ///   - keepsHeaders: Whether `handle` is given all header fields.
     ///   - refuse: Makes the provider's own kind of answer for an injected refusal.
     ///   - handle: Called on many threads at once.
     static func start(
-        port: Int, tls: TLSConfiguration?, dice: FaultDice, refuse: @escaping @Sendable (Int) -> HTTPAnswer,
+        port: Int, tls: TLSConfiguration?, dice: FaultDice, keepsHeaders: Bool = false,
+        refuse: @escaping @Sendable (Int) -> HTTPAnswer,
         note: @escaping @Sendable (RequestFate.Verdict) -> Void,
         handle: @escaping @Sendable (ReceivedRequest) async -> Reaction
     ) async throws -> SimulatedHTTPServer {
         let stalled = OpenChannels()
-        let exchange = Exchange(dice: dice, stalled: stalled, refuse: refuse, note: note, handle: handle)
+        let exchange = Exchange(
+            dice: dice, stalled: stalled, keepsHeaders: keepsHeaders, refuse: refuse, note: note, handle: handle)
         let responder: HTTPChannelHandler.Responder = { request, writer, channel in
             try await exchange.respond(to: request, writer, on: channel)
         }
@@ -169,6 +173,7 @@ private struct CountedChannel<Base: ServerChildChannel>: ServerChildChannel {
 private struct Exchange: Sendable {
     let dice: FaultDice
     let stalled: OpenChannels
+    let keepsHeaders: Bool
     let refuse: @Sendable (Int) -> HTTPAnswer
     let note: @Sendable (RequestFate.Verdict) -> Void
     let handle: @Sendable (ReceivedRequest) async -> Reaction
@@ -196,7 +201,7 @@ private struct Exchange: Sendable {
             self.note(fate.verdict)
             try await Self.write(self.refuse(status).retryAfter(retryAfter), writer)
         case .carriedOut, .cutAfter:
-            let reaction = await self.handle(Self.received(request, body))
+            let reaction = await self.handle(self.received(request, body))
             if fate.verdict == .cutAfter {
                 self.note(fate.verdict)
                 try await Self.cut(stream)
@@ -210,7 +215,11 @@ private struct Exchange: Sendable {
         }
     }
 
-    private static func received(_ request: Request, _ body: [UInt8]) -> ReceivedRequest {
+    private func received(_ request: Request, _ body: [UInt8]) -> ReceivedRequest {
+        var headers: [String: String] = [:]
+        if self.keepsHeaders {
+            for field in request.headers { headers[field.name.canonicalName] = field.value }
+        }
         let target = request.head.path ?? "/"
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         return ReceivedRequest(
@@ -218,7 +227,7 @@ private struct Exchange: Sendable {
             query: parts.dropFirst().first.map(String.init), authorization: request.headers[.authorization],
             host: request.head.authority,
             idempotencyToken: request.headers.first { $0.name.canonicalName == "i-twilio-idempotency-token" }?.value,
-            body: body)
+            body: body, headers: headers)
     }
 
     @concurrent
@@ -231,6 +240,9 @@ private struct Exchange: Sendable {
             case .retryAfter: head.headerFields[.retryAfter] = header.value
             case .authenticate: head.headerFields[.wwwAuthenticate] = header.value
             case .allow: head.headerFields[.allow] = header.value
+            case .location: head.headerFields[.location] = header.value
+            case .apnsID:
+                if let name = HTTPField.Name("apns-id") { head.headerFields[name] = header.value }
             case .contentSecurityPolicy: head.headerFields[.contentSecurityPolicy] = header.value
             }
         }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Channels
 import Foundation
+import MailIntake
 import SettingsFile
 
 /// Says what is wrong before anything starts.
@@ -22,13 +23,22 @@ struct Check: AsyncParsableCommand {
         do throws(ChannelConfigurationError) {
             let configuration = try ChannelConfiguration.load(
                 providersFolder: settings.providersFolder, environment: settings.environment)
+            for warning in configuration.warnings { note("warning: \(warning)") }
             let names = configuration.providerNames
             print("providers: \(names.isEmpty ? "none is enabled" : names.joined(separator: ", "))")
+            for record in configuration.dkimRecords { print("to be in the DNS: \(record)") }
         } catch {
             problems += error.problems.map { "\($0)" }
         }
         let templates = TemplateLibrary(folder: settings.templatesFolder)
         problems += templates.problems.map { "\($0)" }
+        if settings.mail != nil {
+            do throws(BounceRulesError) {
+                _ = try BounceRules(path: settings.bouncesFile)
+            } catch {
+                problems += error.problems.map { "\($0)" }
+            }
+        }
         for problem in problems { note(problem) }
         guard problems.isEmpty else { throw ExitCode(1) }
         print("everything is in order")

@@ -1,59 +1,47 @@
-package import DeliveryModel
+/// Lets so many in; the others wait, and flows take turns.
+import DeliveryModel
 import ThreadBridge
 
-/// The providers of each channel, and how many messages may be on the wire to each at once.
-package final class ProviderPool: Sendable {
-    private let providers: [ChannelKind: [Entry]]
-
-    private struct Entry: Sendable {
-        let provider: any Provider
-        let gate: Gate
-    }
-
-    /// - Parameter providers: In order of preference.
-    package init(_ providers: [any Provider]) {
-        let entries = providers.map { Entry(provider: $0, gate: Gate(places: max(1, $0.concurrency))) }
-        self.providers = Dictionary(grouping: entries) { $0.provider.channel }
-    }
-
-    /// Waits for a place at the preferred provider of `channel`, in fair turns with other flows; nil when the channel
-    /// has none.
-    package func place(on channel: ChannelKind, for flow: Flow = Flow()) async throws(CancellationError) -> Place? {
-        guard let entry = self.providers[channel]?.first else { return nil }
-        try await entry.gate.enter(flow)
-        return Place(provider: entry.provider, gate: entry.gate)
-    }
-
-    /// The right to have one message on the wire; given back once, by ``leave()``.
-    package struct Place: Sendable {
-        package let provider: any Provider
-        fileprivate let gate: Gate
-
-        package func leave() {
-            self.gate.leave()
-        }
-    }
-}
-
-/// Lets a fixed number in; the others wait, and flows take turns.
 final class Gate: Sendable {
     private struct State {
-        var free: Int
+        var places: Int
+        var inside = 0
         var nextTicket = 0
         /// Each is told whether it was let in.
         var waiting = FairQueue<(ticket: Int, continuation: CheckedContinuation<Bool, Never>)>()
+
+        var hasRoom: Bool { self.inside < self.places }
     }
 
     private let state: Protected<State>
 
     init(places: Int) {
-        self.state = Protected(State(free: places))
+        self.state = Protected(State(places: places))
+    }
+
+    var isFull: Bool { self.state.withLock { !$0.hasRoom } }
+
+    /// How many are inside, and how many wait.
+    var counts: (inside: Int, waiting: Int) { self.state.withLock { ($0.inside, $0.waiting.count) } }
+
+    /// Changes how many may be inside. Nobody is put out: fewer are let in until it fits.
+    func resize(to places: Int) {
+        let next: [CheckedContinuation<Bool, Never>] = self.state.withLock { state in
+            state.places = places
+            var next: [CheckedContinuation<Bool, Never>] = []
+            while state.hasRoom, let first = state.waiting.popFirst() {
+                state.inside += 1
+                next.append(first.continuation)
+            }
+            return next
+        }
+        for continuation in next { continuation.resume(returning: true) }
     }
 
     func enter(_ flow: Flow = Flow()) async throws(CancellationError) {
         let ticket: Int? = self.state.withLock { state in
-            guard state.free == 0 else {
-                state.free -= 1
+            guard !state.hasRoom else {
+                state.inside += 1
                 return nil
             }
             state.nextTicket += 1
@@ -63,8 +51,8 @@ final class Gate: Sendable {
         let isIn = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isFree = self.state.withLock { state in
-                    guard state.free == 0 else {
-                        state.free -= 1
+                    guard !state.hasRoom else {
+                        state.inside += 1
                         return true
                     }
                     state.waiting.insert((ticket, continuation), of: flow)
@@ -82,8 +70,8 @@ final class Gate: Sendable {
 
     func leave() {
         let next: CheckedContinuation<Bool, Never>? = self.state.withLock { state in
-            guard let first = state.waiting.popFirst() else {
-                state.free += 1
+            guard state.inside <= state.places, let first = state.waiting.popFirst() else {
+                state.inside -= 1
                 return nil
             }
             return first.continuation
