@@ -77,6 +77,9 @@ let package = Package(
         .target(
             name: "SMTPTransport", dependencies: ["ThreadBridge", logging, nioCore, nioPosix, nioSSL],
             swiftSettings: strict),
+        .target(
+            name: "SMPPTransport", dependencies: ["ThreadBridge", logging, nioCore, nioPosix, nioSSL],
+            swiftSettings: strict),
         .target(name: "LocalServers", swiftSettings: strict),
         .target(name: "SettingsFile", dependencies: [yams], swiftSettings: strict),
 
@@ -90,9 +93,8 @@ let package = Package(
         .target(
             name: "Channels",
             dependencies: [
-                "CurlTransport", "DeliveryModel", "SettingsFile", "SMTPTransport", "ThreadBridge", crypto, cryptoExtras,
-                nioCore,
-                yams,
+                "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport", "ThreadBridge", crypto,
+                cryptoExtras, nioCore, yams,
             ],
             swiftSettings: strict),
         .target(
@@ -125,7 +127,8 @@ let package = Package(
             dependencies: [
                 "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
                 "LocalTime", "MailIntake", "MartletClient", "Pipeline",
-                "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMTPTransport", "Simulators", "Telemetry",
+                "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMPPTransport", "SMTPTransport", "Simulators",
+                "Telemetry",
                 "ThreadBridge", arguments, crypto, lifecycle, logging, metrics, nioCore, nioPosix, unixSignals,
             ],
             swiftSettings: strict),
@@ -137,7 +140,8 @@ let package = Package(
         .target(
             name: "Simulators",
             dependencies: [
-                "DeliveryModel", "ThreadBridge", crypto, cryptoExtras, httpTypes, hummingbird, hummingbirdCore,
+                "DeliveryModel", "SMPPTransport", "ThreadBridge", crypto, cryptoExtras, httpTypes, hummingbird,
+                hummingbirdCore,
                 hummingbirdHTTP2, logging,
                 nioCore, nioHTTP2, nioPosix, nioSSL,
             ],
@@ -147,6 +151,10 @@ let package = Package(
         .executableTarget(
             name: "smtp-bench", dependencies: ["SMTPTransport", logging, nioCore, nioPosix], path: "loadtests/smtp",
             exclude: ["run"], swiftSettings: strict),
+        .executableTarget(
+            name: "smpp-bench",
+            dependencies: ["SMPPTransport", "Simulators", "ThreadBridge", logging, nioCore, nioPosix],
+            path: "loadtests/smpp", exclude: ["run"], swiftSettings: strict),
         .executableTarget(
             name: "push-bench",
             dependencies: ["Channels", "CurlTransport", "DeliveryModel", "SMTPTransport", crypto, nioCore],
@@ -163,8 +171,8 @@ let package = Package(
         .testTarget(
             name: "ChannelsTests",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators", "SMTPTransport",
-                "ThreadBridge", crypto, cryptoExtras, logging, nioCore, nioPosix,
+                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators", "SMPPTransport",
+                "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, logging, nioCore, nioPosix,
             ],
             exclude: ["Checks"], swiftSettings: strict),
         .testTarget(
@@ -221,6 +229,10 @@ let package = Package(
         .testTarget(
             name: "SMTPTransportTests",
             dependencies: ["LocalServers", "Simulators", "SMTPTransport", "ThreadBridge", logging, nioCore, nioPosix]),
+        .testTarget(
+            name: "SMPPTransportTests",
+            dependencies: ["LocalServers", "Simulators", "SMPPTransport", "ThreadBridge", logging, nioCore, nioPosix],
+            exclude: ["Corpus"], swiftSettings: strict),
         .testTarget(name: "SimulatorsTests", dependencies: ["DeliveryModel", "Simulators"], swiftSettings: strict),
         .testTarget(
             name: "TelemetryTests", dependencies: ["Telemetry", coreMetrics, logging], swiftSettings: strict),

@@ -9,6 +9,8 @@ package struct ChannelCatalog: Sendable {
     /// In alphabetical order of their names.
     package let providers: [any Provider]
     package let templates: TemplateLibrary
+    /// How the receipts of HTTP providers are read, by the provider's name.
+    package let receiptTables: [String: ReceiptTable]
     /// What works, and is to be mended all the same.
     package let warnings: [ConfigurationProblem]
     /// How mails that come back are told apart.
@@ -25,11 +27,14 @@ package struct ChannelCatalog: Sendable {
     ///   - clock: For the lifetime of access tokens.
     ///   - unsubscribe: Makes the links of List-Unsubscribe; nil leaves the provider's own address.
     ///   - mail: Makes the client of one SMTP server; whoever made it shuts it down.
+    ///   - texts: The same of one message centre.
     package init(
         _ configuration: ChannelConfiguration, templates: TemplateLibrary, http: any HTTPExchanging,
-        clock: any WallClock, unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending
+        clock: any WallClock, unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending,
+        texts: (SMPPConfiguration) -> any SMSSubmitting = { _ in NoMessageCentre() }
     ) {
         self.templates = templates
+        self.receiptTables = configuration.receiptTables
         self.warnings = configuration.warnings
         self.returnPaths = configuration.returnPaths
         self.providers = configuration.providers.map { provider in
@@ -42,8 +47,13 @@ package struct ChannelCatalog: Sendable {
                     transport: mail(settings.settings))
             case .sms(let settings):
                 base = SMSProvider(
-                    name: settings.name, concurrency: settings.concurrency, segmentsMax: settings.segmentsMax,
+                    name: settings.name, concurrency: settings.concurrency, writing: settings.writing,
                     format: settings.format, answers: settings.answers, templates: templates, transport: http)
+            case .smpp(let settings):
+                base = SMPPProvider(
+                    name: settings.name, concurrency: settings.concurrency, form: settings.form,
+                    writing: settings.writing, answers: settings.answers, templates: templates,
+                    transport: texts(settings))
             case .fcm(let settings):
                 base = FCMProvider(
                     name: settings.name, concurrency: settings.concurrency, url: settings.url,
@@ -78,11 +88,12 @@ package struct ChannelCatalog: Sendable {
     ///   templates are not thrown: they are in ``TemplateLibrary/problems`` and concern their templates only.
     package static func load(
         providersFolder: String, templatesFolder: String, environment: [String: String], http: any HTTPExchanging,
-        clock: any WallClock, unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending
+        clock: any WallClock, unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending,
+        texts: (SMPPConfiguration) -> any SMSSubmitting = { _ in NoMessageCentre() }
     ) throws(ChannelConfigurationError) -> ChannelCatalog {
         let configuration = try ChannelConfiguration.load(providersFolder: providersFolder, environment: environment)
         return ChannelCatalog(
             configuration, templates: TemplateLibrary(folder: templatesFolder), http: http, clock: clock,
-            unsubscribe: unsubscribe, mail: mail)
+            unsubscribe: unsubscribe, mail: mail, texts: texts)
     }
 }

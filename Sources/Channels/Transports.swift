@@ -1,8 +1,9 @@
-/// What the adapters need of the world: one HTTP exchange, one mail on its way. The drivers conform in
-/// CurlConformance.swift and SMTPConformance.swift.
+/// What the adapters need of the world: one HTTP exchange, one mail, one short message. The drivers conform
+/// in CurlConformance.swift, SMTPConformance.swift and SMPPConformance.swift.
 
 package import CurlTransport
 package import NIOCore
+package import SMPPTransport
 package import SMTPTransport
 
 /// Carries out HTTP requests.
@@ -19,4 +20,21 @@ package protocol MailSending: Sendable {
     func send(
         _ envelope: SMTPEnvelope, message: ByteBuffer, while mayBegin: @escaping @Sendable () -> Bool
     ) async -> [SMTPResult]
+}
+
+/// Submits short messages to one message centre.
+package protocol SMSSubmitting: Sendable {
+    /// Submits one message and waits for its answer.
+    ///
+    /// - Parameter mayBegin: Asked when there is room for it; on false it is not sent.
+    func submit(_ message: SMPPMessage, while mayBegin: @escaping @Sendable () -> Bool) async -> SMPPResult
+}
+
+/// Stands where nobody has a line to a centre: when files are only checked.
+package struct NoMessageCentre: SMSSubmitting {
+    package init() {}
+
+    package func submit(_ message: SMPPMessage, while mayBegin: @escaping @Sendable () -> Bool) async -> SMPPResult {
+        .notSent(SMPPFailure(.shutDown, "there is no line to the centre"))
+    }
 }

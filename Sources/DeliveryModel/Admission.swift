@@ -160,3 +160,27 @@ package protocol AdmissionLedger: Sendable {
     func pauses() async throws(LedgerError) -> [Pause]
     func record(_ consent: Consent) async throws(LedgerError)
 }
+
+/// What a person said about an address of theirs, without saying who they are: a text message with STOP.
+package struct AddressWord: Sendable, Hashable {
+    package var channel: ChannelKind
+    /// Keyed hash of the normalised address.
+    package var addressKey: [UInt8]
+    /// False: no marketing to it any more. True: again.
+    package var isGranted: Bool
+    /// Who says so, as a code: it becomes the reason of what is suppressed.
+    package var source: String
+
+    package init(channel: ChannelKind, addressKey: [UInt8], isGranted: Bool, source: String) {
+        self.channel = channel
+        self.addressKey = addressKey
+        self.isGranted = isGranted
+        self.source = source
+    }
+}
+
+/// The ledger, as those see it who learn what people say of their addresses.
+package protocol AddressLedger: Sendable {
+    /// Holds for marketing; an address that is dead stays so. Repeating is safe.
+    func record(_ word: AddressWord) async throws(LedgerError)
+}

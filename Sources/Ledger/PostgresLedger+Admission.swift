@@ -2,7 +2,7 @@ package import DeliveryModel
 import PostgresClient
 
 /// What people say about who may be reached, and what is held back.
-extension PostgresLedger: AdmissionLedger {
+extension PostgresLedger: AdmissionLedger, AddressLedger {
     package func pause(_ scope: PauseScope, reason: String) async throws(LedgerError) {
         try await self.pool.ledgerRun { connection throws(PostgresError) in
             _ = try connection.query(Self.pause, [.text(scope.description), .text(reason)])
@@ -41,6 +41,16 @@ extension PostgresLedger: AdmissionLedger {
                 [
                     .text(consent.person), .text(consent.channel?.rawValue ?? ""), .text(consent.topic ?? ""),
                     .bool(consent.isGranted), .text(consent.source),
+                ])
+        }
+    }
+
+    package func record(_ word: AddressWord) async throws(LedgerError) {
+        try await self.pool.ledgerRun { connection throws(PostgresError) in
+            _ = try connection.query(
+                Statements.addressWord,
+                [
+                    .text(word.channel.rawValue), .bytes(word.addressKey), .bool(word.isGranted), .text(word.source),
                 ])
         }
     }

@@ -13,6 +13,7 @@ enum Statements {
     static let note = statement("note", PackageResources.note_sql)
     static let receipt = statement("receipt", PackageResources.receipt_sql)
     static let receiptsDue = statement("receipts_due", PackageResources.receipts_due_sql)
+    static let addressWord = statement("address_word", PackageResources.address_word_sql)
     static let cancel = statement("cancel", PackageResources.cancel_sql)
     static let look = statement("look", PackageResources.look_sql)
     static let lookNear = statement("look_near", PackageResources.look_near_sql)

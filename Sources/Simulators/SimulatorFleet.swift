@@ -15,6 +15,7 @@ package struct SimulatorFleetSettings: Sendable {
     package var smtpsPort = 0
     package var smsPort = 0
     package var pushPort = 0
+    package var smppPort = 0
     package var apnsPort = 0
     package var webPushPort = 0
     package var controlPort = 0
@@ -44,6 +45,10 @@ package final class SimulatorFleet: Sendable {
     package let smtps: SMTPSimulator
     package let sms: SMSSimulator
     package let push: PushSimulator
+    /// Over TLS.
+    package let smpp: SMPPSimulator
+    /// Vonage, MessageBird, Sinch, Infobip.
+    package let dialects: [DialectSimulator]
     package let apns: APNsSimulator
     package let webPush: WebPushSimulator
     /// Where the inbox page and the control API are.
@@ -106,7 +111,25 @@ package final class SimulatorFleet: Sendable {
         let smtps = try await Self.startMail(
             "smtps", .implicitTLS, port: settings.smtpsPort, settings, certificates, accounts)
         started(smtps)
-        let simulators: [any Inspectable] = [smtp, smtps, sms, push, apns, webPush]
+        var smppSettings = SMPPSimulatorSettings()
+        smppSettings.port = settings.smppPort
+        smppSettings.password = accounts.mailPassword
+        smppSettings.certificateFile = certificates.certificateFile
+        smppSettings.keyFile = certificates.keyFile
+        smppSettings.messagesMax = settings.messagesMax
+        smppSettings.keepsMessages = settings.keepsMessages
+        smppSettings.faults.seed = settings.faults.seed
+        let smpp = SMPPSimulator(settings: smppSettings)
+        try await smpp.start()
+        started(smpp)
+        var dialects: [DialectSimulator] = []
+        for dialect in accounts.dialects {
+            dialects.append(
+                try await DialectSimulator.start(dialect, settings, tls: try certificates.tlsConfiguration()))
+        }
+        for dialect in dialects { started(dialect) }
+        let simulators: [any Inspectable] =
+            [smtp, smtps, sms, push, apns, webPush, smpp] + dialects
         let control = SimulatorControl(simulators)
         let server = try await SimulatedHTTPServer.start(
             port: settings.controlPort, tls: nil, dice: FaultDice(),
@@ -114,7 +137,7 @@ package final class SimulatorFleet: Sendable {
             note: { _ in }, handle: { request in .answer(control.answer(request)) })
         return SimulatorFleet(
             certificates: certificates, smtp: smtp.simulator, smtps: smtps.simulator, sms: sms, push: push, apns: apns,
-            webPush: webPush, simulators: simulators, control: server,
+            webPush: webPush, smpp: smpp, dialects: dialects, simulators: simulators, control: server,
             environment: [
                 "MARTLET_SMTP_ENABLED": "true",
                 "MARTLET_SMTP_HOST": "127.0.0.1",
@@ -127,6 +150,10 @@ package final class SimulatorFleet: Sendable {
                 "MARTLET_TWILIO_TRUST_FILE": certificates.trustFile,
                 "TWILIO_ACCOUNT_SID": accounts.smsSID,
                 "TWILIO_AUTH_TOKEN": accounts.smsToken,
+                "MARTLET_SMPP_URL": smpp.url,
+                "MARTLET_SMPP_TRUST_FILE": certificates.trustFile,
+                "MARTLET_SMPP_SYSTEM_ID": smppSettings.systemID,
+                "MARTLET_SMPP_PASSWORD": accounts.mailPassword,
                 "MARTLET_FCM_ENABLED": "true",
                 "MARTLET_FCM_URL": push.url,
                 "MARTLET_FCM_TRUST_FILE": certificates.trustFile,
@@ -141,7 +168,7 @@ package final class SimulatorFleet: Sendable {
                 "MARTLET_WEBPUSH_ALLOW_PRIVATE": "true",
                 "MARTLET_WEBPUSH_TRUST_FILE": certificates.trustFile,
                 "MARTLET_VAPID_KEY_FILE": keys.vapidFile,
-            ])
+            ].merging(accounts.variables(of: dialects, trust: certificates.trustFile)) { $1 })
     }
 
     private static func startPush(
@@ -190,14 +217,17 @@ package final class SimulatorFleet: Sendable {
 
     private init(
         certificates: SimulatedCertificates, smtp: SMTPSimulator, smtps: SMTPSimulator, sms: SMSSimulator,
-        push: PushSimulator, apns: APNsSimulator, webPush: WebPushSimulator, simulators: [any Inspectable],
-        control: SimulatedHTTPServer, environment: [String: String]
+        push: PushSimulator, apns: APNsSimulator, webPush: WebPushSimulator, smpp: SMPPSimulator,
+        dialects: [DialectSimulator], simulators: [any Inspectable], control: SimulatedHTTPServer,
+        environment: [String: String]
     ) {
         self.certificates = certificates
         self.smtp = smtp
         self.smtps = smtps
         self.sms = sms
         self.push = push
+        self.smpp = smpp
+        self.dialects = dialects
         self.apns = apns
         self.webPush = webPush
         self.simulators = simulators
@@ -220,6 +250,28 @@ private struct SimulatedAccounts: Sendable {
     let smsSID: String
     let smsToken: String
     let mailPassword: String
+
+    /// All four take the same words for their keys and secrets.
+    var dialects: [SMSDialect] {
+        [
+            .vonage(key: self.smsSID, secret: self.smsToken), .messageBird(key: self.smsToken),
+            .sinch(token: self.smsToken, plan: self.smsSID), .infobip(key: self.smsToken),
+        ]
+    }
+
+    /// None of them is enabled: one provider of text messages is enough to begin with.
+    func variables(of dialects: [DialectSimulator], trust: String) -> [String: String] {
+        var variables = [
+            "VONAGE_API_KEY": self.smsSID, "VONAGE_API_SECRET": self.smsToken, "MESSAGEBIRD_ACCESS_KEY": self.smsToken,
+            "SINCH_SERVICE_PLAN_ID": self.smsSID, "SINCH_API_TOKEN": self.smsToken, "INFOBIP_API_KEY": self.smsToken,
+        ]
+        for dialect in dialects {
+            let name = "MARTLET_\(dialect.name.uppercased())"
+            variables["\(name)_URL"] = dialect.url
+            variables["\(name)_TRUST_FILE"] = trust
+        }
+        return variables
+    }
 
     static func prepare(in folder: String) throws -> SimulatedAccounts {
         let path = folder + "/accounts"

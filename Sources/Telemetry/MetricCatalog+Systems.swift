@@ -233,3 +233,36 @@ extension GaugeMetric {
         alertOn: "Nothing by itself.",
         doNotAlertOn: "The number: it is fixed soon after the start.")
 }
+
+// MARK: - Message centres
+
+extension CounterMetric {
+    /// What message centres brought.
+    package static let smsReceived = CounterMetric(
+        "martlet_sms_received_total", unit: .entries,
+        help: "What came from message centres over SMPP, by what became of it.",
+        labels: [
+            .provider,
+            .closed(
+                "kind", "receipt", "nameless", "stop", "start", "other", "deferred",
+                note:
+                    "`nameless`: a receipt without a message's id; `deferred`: the ledger was away, and it comes again"),
+        ],
+        alertOn:
+            "More than ten `nameless` in a quarter of an hour: receipts of a form that is not understood.",
+        doNotAlertOn: "`deferred` while PostgreSQL is away: the centre brings each of them again.")
+
+    /// What happened on the lines to message centres.
+    package static let smppEvents = CounterMetric(
+        "martlet_smpp_events_total", unit: .none,
+        help: "What happened on the lines to message centres.",
+        labels: [
+            .provider,
+            .closed(
+                "event", "bound", "lost", "throttled", "malformed",
+                note: "`throttled`: the centre said that it is too much; `malformed`: a unit that cannot be read"),
+        ],
+        alertOn:
+            "More than ten `lost` in ten minutes: the centre refuses to bind, or closes the lines.",
+        doNotAlertOn: "A single `lost` followed by `bound`, and `throttled` now and then: both are dealt with.")
+}

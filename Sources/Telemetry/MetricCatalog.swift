@@ -11,7 +11,8 @@ package enum MetricCatalog {
     package static let counters: [CounterMetric] = [
         .decisionsAccepted, .decisionsDuplicate, .decisionsRejected, .decisionsForwarded, .zonesGuessed,
         .deliveriesSettled,
-        .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .mailResults, .httpRequests,
+        .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .smsReceived, .smppEvents,
+        .mailResults, .httpRequests,
         .metricsOverflow, .processCPU,
     ]
 

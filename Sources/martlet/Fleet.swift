@@ -14,6 +14,7 @@ import NIOPosix
 import Pipeline
 import ServiceLifecycle
 import UnixSignals
+import SMPPTransport
 import SMTPTransport
 import Telemetry
 import ThreadBridge
@@ -56,7 +57,14 @@ struct Fleet {
         let ops = OpsServer(
             settings: self.settings.edge, metrics: registry,
             readiness: { preparation.withLock { $0 } + dependencies.missing }, logger: self.logger)
-        let channels = self.roles.contains(.worker) ? try self.channels() : nil
+        let channels: ChannelSet?
+        do {
+            channels = self.roles.contains(.worker) ? try self.channels(registry) : nil
+        } catch {
+            // A file with mistakes: what has threads is ended before they are told.
+            await connections.close()
+            throw error
+        }
         let core = Core(fleet: self) { () async throws -> [any Service] in
             onStart()
             try await connections.prepare(shards: self.settings.shards, logger: self.logger)
@@ -109,8 +117,8 @@ struct Fleet {
             services.append(ReceiptMatcher(ledger: connections.ledger, clock: clock, logger: self.logger))
         }
         if let channels {
-            // Begun once with the key and copied for each address.
-            let hash = HMAC<SHA256>(key: SymmetricKey(data: try await connections.ledger.addressHashKey()))
+            let addressKey = Self.addressKey(try await connections.ledger.addressHashKey())
+            channels.startTexts(ledger: connections.ledger, addressKey: addressKey)
             let holds = HoldRegister(lease: self.settings.lease)
             let pool = ProviderPool(channels.catalog.providers, tokens: connections.queue, clock: clock)
             services.append(ProviderWatch(pool: pool, clock: clock, meters: meters, logger: self.logger))
@@ -119,11 +127,7 @@ struct Fleet {
                 providers: pool,
                 intake: intake, retry: self.settings.retry, admission: self.settings.admissionPolicy, clock: clock,
                 worker: worker,
-                addressKey: { address in
-                    var hash = hash
-                    hash.update(data: Array(address.utf8))
-                    return Array(hash.finalize())
-                }, holds: holds,
+                addressKey: addressKey, holds: holds,
                 meters: meters, logger: self.logger)
             services.append(
                 LeaseKeeper(
@@ -167,8 +171,18 @@ struct Fleet {
         return MailServer(settings: mail.server, desk: desk, logger: self.logger)
     }
 
-    private func channels() throws -> ChannelSet {
-        let channels = try ChannelSet(self.settings, logger: self.logger)
+    /// The keyed hash of an address; begun once with the key and copied for each address.
+    private static func addressKey(_ key: [UInt8]) -> @Sendable (String) -> [UInt8] {
+        let hash = HMAC<SHA256>(key: SymmetricKey(data: key))
+        return { address in
+            var hash = hash
+            hash.update(data: Array(address.utf8))
+            return Array(hash.finalize())
+        }
+    }
+
+    private func channels(_ registry: MetricsRegistry) throws -> ChannelSet {
+        let channels = try ChannelSet(self.settings, registry: registry, logger: self.logger)
         for problem in channels.catalog.templates.problems {
             self.logger.error("a template is unusable", metadata: ["problem": "\(problem)"])
         }
@@ -226,21 +240,47 @@ struct ChannelSet: Sendable {
     let catalog: ChannelCatalog
     private let http: CurlTransport
     private let mail: [SMTPClient]
+    private let texts: [SMPPClient]
+    private let desk: SMSDesk
 
     /// - Throws: What is wrong with the providers' files, all at once.
-    init(_ settings: Settings, logger: Logger) throws {
+    init(_ settings: Settings, registry: MetricsRegistry, logger: Logger) throws {
+        // First what may be wrong, then what has a thread.
+        let configuration = try ChannelConfiguration.load(
+            providersFolder: settings.providersFolder, environment: settings.environment)
         let http = CurlTransport(threads: 1, logger: logger)
         let mail = Protected<[SMTPClient]>([])
-        self.catalog = try ChannelCatalog.load(
-            providersFolder: settings.providersFolder, templatesFolder: settings.templatesFolder,
-            environment: settings.environment, http: http, clock: SystemClock()
-        ) { smtp in
-            let client = SMTPClient(settings: smtp, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
-            mail.withLock { $0.append(client) }
-            return client
-        }
+        let texts = Protected<[SMPPClient]>([])
+        let desk = SMSDesk { provider, kind in registry.counter(.smsReceived, provider, kind).increment() }
+        self.catalog = ChannelCatalog(
+            configuration, templates: TemplateLibrary(folder: settings.templatesFolder), http: http,
+            clock: SystemClock(),
+            mail: { smtp in
+                let client = SMTPClient(settings: smtp, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+                mail.withLock { $0.append(client) }
+                return client
+            },
+            texts: { smpp in
+                let client = SMPPClient(
+                    settings: smpp.settings, group: MultiThreadedEventLoopGroup.singleton, logger: logger,
+                    onDelivery: { await desk.take($0, from: smpp.name, smpp.rules) },
+                    observe: { registry.counter(.smppEvents, smpp.name, $0.rawValue).increment() })
+                texts.withLock { $0.append(client) }
+                return client
+            })
+        self.texts = texts.withLock { $0 }
+        self.desk = desk
         self.http = http
         self.mail = mail.withLock { $0 }
+    }
+
+    /// Puts on record what message centres bring, and binds to them: receipts come whether or not there is something to
+    /// send.
+    func startTexts(
+        ledger: any ReceiptLedger & AddressLedger, addressKey: @escaping @Sendable (String) -> [UInt8]
+    ) {
+        self.desk.open(receipts: ledger, addresses: ledger, addressKey: addressKey)
+        for client in self.texts { client.start() }
     }
 
     /// Closes the connections; one that is still waited on gets a moment, and is then cut.
@@ -248,6 +288,7 @@ struct ChannelSet: Sendable {
         await withTaskGroup { group in
             group.addTask {
                 for client in self.mail { await client.shutdown() }
+                for client in self.texts { await client.shutdown() }
                 await self.http.shutdown()
                 return true
             }

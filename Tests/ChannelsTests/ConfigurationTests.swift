@@ -150,7 +150,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("kind: pigeon", "1: kind: `pigeon` is not known here: use one of smtp, http-sms, fcm, apns, webpush"),
+        ("kind: pigeon", "1: kind: `pigeon` is not known here: use one of smtp, http-sms, smpp, fcm, apns, webpush"),
         ("enabled: true", "1: kind: this key is missing: add it"),
         ("kind: smtp\n  bad: indent", "2: this is not YAML: mapping values are not allowed in this context"),
         ("- a", "1: the file must hold keys and values, such as `kind: smtp`"),

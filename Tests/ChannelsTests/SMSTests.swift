@@ -57,7 +57,10 @@ import Testing
             channel: .sms, template: "welcome", data: ["first_name": .string(evil)])
         let message = try self.twilio(http).compose(request)
         let outcome = await message.send()
-        #expect(outcome == Outcome(.accepted, reason: "sms.accepted", providerMessageID: "SM1"))
+        #expect(
+            outcome
+                == Outcome(
+                    .accepted, reason: "sms.accepted", detail: "2 messages in UCS-2", providerMessageID: "SM1"))
         #expect(message.address == "+48600100200")
         let sent = try #require(http.requests.first)
         #expect(sent.method == "POST")

@@ -35,7 +35,7 @@ extension AnswerRule {
     }
 }
 
-private func isReason(_ text: String) -> Bool {
+func isReason(_ text: String) -> Bool {
     (1...64).contains(text.utf8.count)
         && text.utf8.allSatisfy { byte in
             byte.isASCIIDigit || (byte.isASCIILetter && byte >= 0x60) || byte == UInt8(ascii: ".")

@@ -15,6 +15,13 @@ package struct ChannelConfiguration: Sendable {
     /// The names of the providers that are enabled, in alphabetical order.
     package var providerNames: [String] { self.providers.map(\.name) }
 
+    /// How the receipts of HTTP providers are read, by the provider's name.
+    var receiptTables: [String: ReceiptTable] {
+        var tables: [String: ReceiptTable] = [:]
+        for case .sms(let provider) in self.providers { tables[provider.name] = provider.receipts }
+        return tables
+    }
+
     /// Reads every `*.yaml` file of a folder; a file with `enabled: false` is passed over.
     ///
     /// - Parameters:
@@ -94,6 +101,7 @@ package struct ChannelConfiguration: Sendable {
 enum ProviderConfiguration: Sendable {
     case email(EmailConfiguration)
     case sms(SMSConfiguration)
+    case smpp(SMPPConfiguration)
     case fcm(FCMConfiguration)
     case apns(APNsConfiguration)
     case webpush(WebPushConfiguration)
@@ -101,6 +109,7 @@ enum ProviderConfiguration: Sendable {
     private enum Kind: String, CaseIterable {
         case smtp
         case httpSMS = "http-sms"
+        case smpp
         case fcm, apns, webpush
     }
 
@@ -108,6 +117,7 @@ enum ProviderConfiguration: Sendable {
         switch self {
         case .email(let configuration): configuration.name
         case .sms(let configuration): configuration.name
+        case .smpp(let configuration): configuration.name
         case .fcm(let configuration): configuration.name
         case .apns(let configuration): configuration.name
         case .webpush(let configuration): configuration.name
@@ -129,6 +139,7 @@ enum ProviderConfiguration: Sendable {
         switch kind {
         case .smtp: self = .email(EmailConfiguration(reading: root, name: name))
         case .httpSMS: self = .sms(SMSConfiguration(reading: root, name: name))
+        case .smpp: self = .smpp(SMPPConfiguration(reading: root, name: name))
         case .fcm:
             guard let configuration = FCMConfiguration(reading: root, name: name) else {
                 root.finish()

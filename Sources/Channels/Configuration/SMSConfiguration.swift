@@ -22,9 +22,11 @@ struct SMSConfiguration: Sendable {
 
     var name: String
     var concurrency: Int
-    var segmentsMax: Int
+    var writing: SMSWriting
     var format: SMSRequestFormat
     var answers: AnswerTable
+    /// Nil when the provider's receipts are not mapped.
+    var receipts: ReceiptTable?
 
     /// Whatever is wrong is noted in the file; the values are then not to be used.
     init(reading root: YAMLSection, name: String) {
@@ -35,7 +37,7 @@ struct SMSConfiguration: Sendable {
         let timeouts = HTTPTimeouts(reading: root.section("timeouts"))
         let limits = root.section("limits")
         self.concurrency = limits.integer("concurrency", in: 1...10_000, default: 64)
-        self.segmentsMax = limits.integer("segments", in: 1...20, default: 4)
+        self.writing = SMSWriting(reading: root, limits)
         limits.finish()
 
         var path = RequestText()
@@ -45,7 +47,7 @@ struct SMSConfiguration: Sendable {
             if !isPath { request.report("path", "a path that begins with a slash is expected, without blanks") }
             appendText(text, .path, constants, to: &path, request, "path")
         }
-        let (body, contentType) = Self.body(request, constants)
+        let (body, contentType) = Self.body(request, constants, Self.alphabets(request))
         var fixedHeaders = [HTTPHeader("Content-Type", contentType), HTTPHeader("Accept", "application/json")]
         if let header = Self.authentication(request.section("authentication", required: true)) {
             fixedHeaders.append(header)
@@ -59,6 +61,7 @@ struct SMSConfiguration: Sendable {
             prefersHTTP2: request.bool("http2", default: false), trustFile: root.filePath("trust_file"),
             timeoutMilliseconds: timeouts.totalMilliseconds, connectTimeoutMilliseconds: timeouts.connectMilliseconds)
         request.finish()
+        self.receipts = ReceiptTable(reading: root)
         self.answers = AnswerTable(
             rules: root.sections("answers", required: true).compactMap(AnswerRule.init(reading:)),
             messageID: root.pointer("message_id"), detail: root.pointer("detail"))
@@ -71,7 +74,17 @@ struct SMSConfiguration: Sendable {
     private static func constants(_ root: YAMLSection) -> [String: String] {
         var constants: [String: String] = [:]
         if root.has("from") || root.has("from_env") {
-            constants["from"] = root.overridable("from", required: true) ?? ""
+            let from = root.overridable("from", required: true) ?? ""
+            // An id of a messaging service is longer than any sender.
+            if SMSSender(from) == nil, from.utf8.count < 16 {
+                root.report(
+                    root.source(of: "from"),
+                    "a number in E.164, a short code of 3 to 8 digits, a name of at most 11 letters and digits, or the "
+                        + "provider's id of a service is expected")
+            }
+            constants["from"] = from
+            // Some providers want numbers without the plus sign.
+            constants["from_digits"] = from.hasPrefix("+") ? String(from.dropFirst()) : from
         }
         let section = root.section("variables")
         for (key, _, _) in section.entries() {
@@ -119,21 +132,34 @@ struct SMSConfiguration: Sendable {
             let value = section.secret("value", required: true)
             guard let name, let value else { return nil }
             if !isHeaderName(name) { section.report("header", "a header name such as X-Api-Key is expected") }
-            return HTTPHeader(name, value)
+            let prefix = section.string("prefix").map { $0 + " " } ?? ""
+            return HTTPHeader(name, prefix + value)
         case .some(.none), nil: return nil
         }
     }
 
+    /// What `{{alphabet}}` is for each of the two.
+    private static func alphabets(_ request: YAMLSection) -> RequestText.Hole? {
+        guard request.has("alphabet") else {
+            _ = request.node("alphabet")
+            return nil
+        }
+        let section = request.section("alphabet")
+        defer { section.finish() }
+        let gsm7 = section.string("gsm7", required: true) ?? ""
+        return .alphabet(gsm7: gsm7, ucs2: section.string("ucs2", required: true) ?? "")
+    }
+
     /// The body and its media type: exactly one of `form` and `json`.
     private static func body(
-        _ request: YAMLSection, _ constants: [String: String]
+        _ request: YAMLSection, _ constants: [String: String], _ alphabets: RequestText.Hole?
     ) -> (RequestText, contentType: String) {
         var body = RequestText()
         if request.has("form") == request.has("json") {
             request.report("form", "exactly one of `form` and `json` is needed")
         }
         if let node = request.node("json") {
-            appendJSON(node, constants, to: &body, request)
+            appendJSON(node, constants, alphabets, to: &body, request)
             return (body, "application/json")
         }
         let form = request.section("form")
@@ -145,7 +171,7 @@ struct SMSConfiguration: Sendable {
             appendEscaped(key, .form, to: &name)
             body.appendRaw(name)
             body.appendRaw("=".utf8)
-            appendText(text, .form, constants, to: &body, form, key)
+            appendText(text, .form, constants, alphabets, to: &body, form, key)
             separator = "&"
         }
         return (body, "application/x-www-form-urlencoded")
@@ -157,11 +183,11 @@ private func isHeaderName(_ name: String) -> Bool {
 }
 
 private func appendText(
-    _ text: String, _ place: RequestText.Place, _ constants: [String: String], to output: inout RequestText,
-    _ section: YAMLSection, _ key: String
+    _ text: String, _ place: RequestText.Place, _ constants: [String: String], _ alphabets: RequestText.Hole? = nil,
+    to output: inout RequestText, _ section: YAMLSection, _ key: String
 ) {
     do throws(RequestTextProblem) {
-        try output.append(text, place: place, constants: constants)
+        try output.append(text, place: place, constants: constants, alphabets: alphabets)
     } catch {
         section.report(key, error.detail)
     }
@@ -169,7 +195,8 @@ private func appendText(
 
 /// Writes a YAML value as JSON; only its texts take placeholders.
 private func appendJSON(
-    _ node: Node, _ constants: [String: String], to output: inout RequestText, _ section: YAMLSection
+    _ node: Node, _ constants: [String: String], _ alphabets: RequestText.Hole?, to output: inout RequestText,
+    _ section: YAMLSection
 ) {
     switch node {
     case .scalar(let scalar):
@@ -183,14 +210,14 @@ private func appendJSON(
             output.appendRaw("null".utf8)
         } else {
             output.appendRaw("\"".utf8)
-            appendText(scalar.string, .json, constants, to: &output, section, "json")
+            appendText(scalar.string, .json, constants, alphabets, to: &output, section, "json")
             output.appendRaw("\"".utf8)
         }
     case .sequence(let sequence):
         output.appendRaw("[".utf8)
         for (index, element) in sequence.enumerated() {
             if index > 0 { output.appendRaw(",".utf8) }
-            appendJSON(element, constants, to: &output, section)
+            appendJSON(element, constants, alphabets, to: &output, section)
         }
         output.appendRaw("]".utf8)
     case .mapping(let mapping):
@@ -202,7 +229,7 @@ private func appendJSON(
             output.appendRaw("\"".utf8)
             output.appendRaw(name)
             output.appendRaw("\":".utf8)
-            appendJSON(value, constants, to: &output, section)
+            appendJSON(value, constants, alphabets, to: &output, section)
         }
         output.appendRaw("}".utf8)
     case .alias: section.report("json", "YAML aliases are not taken here: write the value out")

@@ -8,6 +8,7 @@ struct RequestValues: Sendable {
     var to: String
     var text: String
     var idempotencyKey: String
+    var alphabet = SMSSegments.Alphabet.gsm7
 }
 
 struct RequestText: Sendable {
@@ -22,8 +23,12 @@ struct RequestText: Sendable {
         case header
     }
 
-    enum Hole: Sendable {
+    enum Hole: Sendable, Equatable {
         case to, text, idempotencyKey
+        /// The number without its plus sign.
+        case toDigits
+        /// One word for a text in GSM-7 and another one for UCS-2, both known at load.
+        case alphabet(gsm7: String, ucs2: String)
     }
 
     private enum Piece: Sendable {
@@ -50,7 +55,7 @@ struct RequestText: Sendable {
     ///
     /// `constants` are known at load, by name.
     mutating func append(
-        _ template: String, place: Place, constants: [String: String]
+        _ template: String, place: Place, constants: [String: String], alphabets: Hole? = nil
     ) throws(RequestTextProblem) {
         var rest = template[...]
         while let open = rest.firstRange(of: "{{") {
@@ -60,7 +65,7 @@ struct RequestText: Sendable {
                 throw RequestTextProblem(detail: "a placeholder is never closed: write `{{to}}`")
             }
             let name = String(behind[..<close.lowerBound].filter { $0 != " " })
-            if let hole = Self.holes[name] {
+            if let hole = Self.holes[name] ?? (name == "alphabet" ? alphabets : nil) {
                 guard place != .header || hole != .text else {
                     throw RequestTextProblem(detail: "`{{text}}` cannot stand in a header: send it in the body")
                 }
@@ -94,15 +99,21 @@ struct RequestText: Sendable {
             case .bytes(let bytes): output.append(contentsOf: bytes)
             case .hole(.to, let place): appendEscaped(values.to, place, to: &output)
             case .hole(.text, let place): appendEscaped(values.text, place, to: &output)
+            case .hole(.toDigits, let place):
+                appendEscaped(String(values.to.drop { $0 == "+" }), place, to: &output)
+            case .hole(.alphabet(let gsm7, let ucs2), let place):
+                appendEscaped(values.alphabet == .gsm7 ? gsm7 : ucs2, place, to: &output)
             case .hole(.idempotencyKey, let place): appendEscaped(values.idempotencyKey, place, to: &output)
             }
         }
         return output
     }
 
-    private static let holes: [String: Hole] = ["to": .to, "text": .text, "idempotency_key": .idempotencyKey]
+    private static let holes: [String: Hole] = [
+        "to": .to, "to_digits": .toDigits, "text": .text, "idempotency_key": .idempotencyKey,
+    ]
     /// Names that a provider's own variables cannot have.
-    static let reservedNames: Set<String> = ["to", "text", "idempotency_key", "from"]
+    static let reservedNames: Set<String> = ["to", "to_digits", "text", "idempotency_key", "alphabet", "from"]
 }
 
 /// One sentence that says what to mend.

@@ -34,46 +34,24 @@ struct SMSRequestFormat: Sendable {
 
 /// A provider of kind `http-sms`.
 package struct SMSProvider: Provider {
-    /// A text that is longer than any limit of segments.
-    private static let textBytesMax = 16 * 1024
-
     package let name: String
     package let channel = ChannelKind.sms
     package let concurrency: Int
 
-    let segmentsMax: Int
+    let writing: SMSWriting
     let format: SMSRequestFormat
     let answers: AnswerTable
     let templates: TemplateLibrary
     let transport: any HTTPExchanging
 
     package func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage {
-        let user = request.decision.user
-        guard let phone = user.phone, !phone.isEmpty else {
-            throw CompositionRefusal(
-                .addressMissing, "the user has no telephone number: give `user.phone` or a profile")
-        }
-        guard let number = PhoneNumber(phone) else {
-            throw CompositionRefusal(
-                .addressInvalid, "`user.phone` is not an E.164 number: write `+` and 8 to 15 digits, without blanks")
-        }
-        let template = try self.templates.sms(request.step.template, locale: user.locale)
-        let text = try template.string(TemplateVariables(request.decision), limit: Self.textBytesMax).trimmed
-        guard !text.isEmpty else {
-            throw CompositionRefusal(
-                .templateInvalid, "\(template.file) came out empty: a text message must say something")
-        }
-        let segments = SMSSegments(of: text)
-        guard segments.count <= self.segmentsMax else {
-            throw CompositionRefusal(
-                .messageTooLarge,
-                "the text takes \(segments.count) messages (\(segments.units) units in \(segments.alphabet.rawValue)), "
-                    + "\(self.segmentsMax) are allowed: shorten it, or raise `limits.segments` of the provider")
-        }
-        let values = RequestValues(to: number.text, text: text, idempotencyKey: request.idempotencyKey)
+        let (number, text) = try self.writing.text(request, self.templates)
+        let segments = try self.writing.segments(text)
+        let values = RequestValues(
+            to: number.text, text: text, idempotencyKey: request.idempotencyKey, alphabet: segments.alphabet)
         return PreparedSMS(
-            address: number.text, request: self.format.request(values), answers: self.answers, now: request.now,
-            transport: self.transport)
+            address: number.text, request: self.format.request(values), answers: self.answers, segments: segments,
+            writing: self.writing, now: request.now, transport: self.transport)
     }
 }
 
@@ -81,6 +59,8 @@ private struct PreparedSMS: PreparedMessage {
     let address: String
     let request: HTTPRequest
     let answers: AnswerTable
+    let segments: SMSSegments
+    let writing: SMSWriting
     let now: Timestamp
     let transport: any HTTPExchanging
 
@@ -88,7 +68,11 @@ private struct PreparedSMS: PreparedMessage {
 
     func send(while mayGo: @escaping @Sendable () -> Bool) async -> Outcome {
         // Shielded: to drop a request that is on the wire would make its outcome unknown.
-        await Task { await self.exchange(mayGo) }.value
+        var outcome = await Task { await self.exchange(mayGo) }.value
+        if outcome.verdict == .accepted || outcome.verdict == .unknown {
+            outcome.detail = self.writing.detail(self.segments, outcome.detail)
+        }
+        return outcome
     }
 
     private func exchange(_ mayGo: @Sendable () -> Bool) async -> Outcome {

@@ -6,7 +6,8 @@ import Simulators
 /// Providers that are not real: for trying things out, and for load tests.
 struct Simulate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Runs simulators of an SMTP server, an SMS provider (Twilio-shaped), FCM, APNs and Web Push.",
+        abstract:
+            "Runs simulators of SMTP servers, of SMS providers over HTTP and SMPP, and of FCM, APNs and Web Push.",
         discussion: """
             They speak the whole protocol, over TLS with certificates of a private authority, keep what they receive
             (see the inbox page that is printed), and can be told to be slow, to refuse and to cut the line.

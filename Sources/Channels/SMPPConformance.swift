@@ -1,0 +1,5 @@
+/// Our client with a window carries short messages.
+
+package import SMPPTransport
+
+extension SMPPClient: SMSSubmitting {}
