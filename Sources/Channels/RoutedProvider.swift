@@ -15,6 +15,8 @@ struct RoutedProvider: Provider {
         self.base.devicePolicy(template, locale: locale)
     }
 
+    func check() async -> ProviderCheck { await self.base.check() }
+
     func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage {
         try self.base.compose(request)
     }

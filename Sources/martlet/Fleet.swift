@@ -283,6 +283,11 @@ struct ChannelSet: Sendable {
         for client in self.texts { client.start() }
     }
 
+    /// For a tool that only sends: what centres bring meanwhile is theirs to bring again.
+    func startSending() {
+        for client in self.texts { client.start() }
+    }
+
     /// Closes the connections; one that is still waited on gets a moment, and is then cut.
     func close() async {
         await withTaskGroup { group in

@@ -15,7 +15,8 @@ struct Martlet: AsyncParsableCommand {
             """,
         version: Fleet.version,
         subcommands: [
-            Up.self, Worker.self, EdgeRole.self, Scheduler.self, Simulate.self, Check.self, Enqueue.self, Explain.self,
+            Up.self, Worker.self, EdgeRole.self, Scheduler.self, Simulate.self, Check.self, ChannelsCommand.self,
+            Enqueue.self, Explain.self,
             Cancel.self, PauseCommand.self, ResumeCommand.self, ConsentCommand.self, Dead.self, Migrate.self,
             Status.self,
         ])

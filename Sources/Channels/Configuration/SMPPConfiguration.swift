@@ -121,7 +121,9 @@ package struct SMPPConfiguration: Sendable {
             let rule = SMPPAnswer.Rule(
                 verdict: verdict ?? .deferred, reason: reason ?? "",
                 isAddressDead: section.bool("address_dead", default: false) && verdict == .rejected,
-                retryAfter: wait < 0 ? nil : .seconds(Int64(wait)))
+                retryAfter: wait < 0 ? nil : .seconds(Int64(wait)),
+                fault: section.has("fault")
+                    ? section.choice("fault", Outcome.Fault.self, default: nil) ?? .message : .message)
             for status in statuses { rules[status] = rule }
             section.finish()
         }

@@ -25,7 +25,7 @@ package struct EmailProvider: Provider {
     private let sender: String
     private let options: EmailOptions
     private let templates: TemplateLibrary
-    private let transport: any MailSending
+    let transport: any MailSending
 
     init(
         name: String, concurrency: Int, composer: MailComposer, sender: EmailAddress,

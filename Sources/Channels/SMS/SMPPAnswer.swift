@@ -9,6 +9,7 @@ struct SMPPAnswer: Sendable {
         var reason: String
         var isAddressDead = false
         var retryAfter: Milliseconds?
+        var fault = Outcome.Fault.message
     }
 
     var rules: [UInt32: Rule] = [:]
@@ -21,11 +22,14 @@ struct SMPPAnswer: Sendable {
             let rule = self.rules[status.rawValue] ?? Self.rule(status)
             return Outcome(
                 rule.verdict, reason: rule.reason, retryAfter: rule.verdict == .deferred ? rule.retryAfter : nil,
-                isAddressDead: rule.isAddressDead)
+                isAddressDead: rule.isAddressDead, fault: rule.verdict == .rejected ? .message : rule.fault)
         case .notSent(let failure):
-            return Outcome(.deferred, reason: failure.code.rawValue, detail: ProviderWords.clean(failure.detail))
+            return Outcome(
+                .deferred, reason: failure.code.rawValue, detail: ProviderWords.clean(failure.detail),
+                fault: failure.code == .withdrawn ? .message : .provider)
         case .unknown(let failure):
-            return Outcome(.unknown, reason: failure.code.rawValue, detail: ProviderWords.clean(failure.detail))
+            return Outcome(
+                .unknown, reason: failure.code.rawValue, detail: ProviderWords.clean(failure.detail), fault: .provider)
         }
     }
 
@@ -33,13 +37,13 @@ struct SMPPAnswer: Sendable {
     private static func rule(_ status: SMPPStatus) -> Rule {
         let reason = "smpp.\(status.name)"
         switch status {
-        case .throttled: return Rule(verdict: .deferred, reason: reason, retryAfter: .seconds(1))
-        case .queueFull: return Rule(verdict: .deferred, reason: reason, retryAfter: .seconds(30))
+        case .throttled: return Rule(verdict: .deferred, reason: reason, retryAfter: .seconds(1), fault: .pace)
+        case .queueFull: return Rule(verdict: .deferred, reason: reason, retryAfter: .seconds(30), fault: .pace)
         case .invalidDestination, .receiverPermanent, .receiverRefused:
             return Rule(verdict: .rejected, reason: reason)
         // Our account, our sender: somebody mends that.
         case .invalidSource, .bindFailed, .invalidPassword, .invalidSystemID, .invalidBindStatus:
-            return Rule(verdict: .deferred, reason: reason, retryAfter: .seconds(300))
+            return Rule(verdict: .deferred, reason: reason, retryAfter: .seconds(300), fault: .provider)
         default:
             // The message itself is not as it should be: types and plans of the destination, classes, lengths, dates.
             let ofMessage: Set<UInt32> = [0x01, 0x43, 0x50, 0x51, 0x61, 0x62, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4]

@@ -10,6 +10,9 @@ package protocol Provider: Sendable {
     var concurrency: Int { get }
     var routing: ProviderRouting { get }
 
+    /// Looks whether the provider is there and lets us in. Sends no message.
+    func check() async -> ProviderCheck
+
     /// Turns one step of a decision into a message for this provider.
     ///
     /// - Throws: ``CompositionRefusal`` when it cannot be composed and never will.
@@ -31,6 +34,8 @@ extension Provider {
 extension Provider {
     /// As good as any other, and as fast as it answers.
     package var routing: ProviderRouting { ProviderRouting() }
+
+    package func check() async -> ProviderCheck { .unchecked("nothing to look at") }
 }
 
 /// What is to be composed.
