@@ -38,9 +38,11 @@ struct LedgerStatements: Sendable {
             ] + Self.recipients(arrivals.map(\.opening)) + self.rules + [
                 .int4Array(arrivals) { Int32(clamping: $0.decision.priority) }
             ])
-        var fresh: [String: (acceptedAt: Timestamp, answer: OpeningAnswer)] = [:]
+        var fresh: [String: (acceptedAt: Timestamp, answer: OpeningAnswer?)] = [:]
         for row in 0..<rows.count {
-            let answer = try Self.ruling(rows[row, 2], rows[row, 3]) ?? .opened
+            var answer = try Self.ruling(rows[row, 2], rows[row, 3]) ?? .opened as OpeningAnswer?
+            // Another commit filled the cap at this very moment: the next statement sees which one it was.
+            if answer == .capped("") { answer = nil }
             fresh[try rows[row, 0].text] = (Timestamp(milliseconds: try rows[row, 1].milliseconds), answer)
         }
         var answers = [Acceptance?](repeating: nil, count: group.count)
@@ -154,6 +156,18 @@ struct LedgerStatements: Sendable {
             }
             return answers
         }
+        var answers = try self.openOnce(group, connection)
+        // Another commit filled the cap at this very moment: a second statement sees which one it was.
+        let unnamed = group.filter { answers[Hold(id: $0.id, epoch: $0.epoch)] == .capped("") }
+        if !unnamed.isEmpty {
+            answers.merge(try self.openOnce(unnamed, connection)) { _, named in named }
+        }
+        return group.map { answers[Hold(id: $0.id, epoch: $0.epoch)] ?? .fenced }
+    }
+
+    private func openOnce(
+        _ group: [AttemptOpening], _ connection: PostgresConnection
+    ) throws(PostgresError) -> [Hold: OpeningAnswer] {
         let rows = try connection.query(
             Statements.open,
             [
@@ -168,7 +182,7 @@ struct LedgerStatements: Sendable {
             let hold = Hold(id: try rows[row, 0].text, epoch: try rows[row, 1].int)
             answers[hold] = try rows[row, 2].bool ? .opened : try Self.ruling(rows[row, 3], rows[row, 4])
         }
-        return group.map { answers[Hold(id: $0.id, epoch: $0.epoch)] ?? .fenced }
+        return answers
     }
 
     func close(_ group: [Closing], _ connection: PostgresConnection) throws(PostgresError) -> [Bool] {

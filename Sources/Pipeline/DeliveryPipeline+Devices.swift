@@ -32,7 +32,7 @@ extension DeliveryPipeline {
         var progress = task.delivery.devices
         let step = task.delivery.step
         // Each device has attempts of its own: those it took to be done with the others do not count.
-        let number = max(1, task.delivery.stepAttempts + 1 - progress.count)
+        let number = max(1, task.delivery.stepAttempts + 1 - progress.attempts)
         let next = self.retry.next(
             after: outcome, attempt: number, of: task.decision, plan: task.plan.steps, at: step,
             hasSent: task.delivery.hasSent,
@@ -43,8 +43,8 @@ extension DeliveryPipeline {
         if case .rest(_, step, _) = next { return (next, progress) }
         let policy = self.providers.devicePolicy(task.step.template, locale: task.decision.user.locale)
         if policy == .latest { return (next, progress) }
-        progress.add(self.addressKey(device.address), outcome.verdict)
-        let goesOn = policy == .all || outcome.leftNothing
+        let isNoted = progress.add(self.addressKey(device.address), outcome.verdict, attempts: number)
+        let goesOn = isNoted && (policy == .all || outcome.leftNothing)
         if goesOn, attempt.devices.count > 1 { return (.rest(until: now, step: step, reason: "device.next"), progress) }
         if outcome.verdict != .accepted, progress.hasAccepted {
             return (self.retry.afterSending(task.decision, plan: task.plan.steps, at: step, now: now), progress)

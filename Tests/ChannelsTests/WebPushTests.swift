@@ -198,6 +198,19 @@ import Testing
         #expect(outcome.retryAfter == wait.map(Milliseconds.seconds))
     }
 
+    @Test(
+        arguments: [
+            .success(HTTPResponse(503)), .success(HTTPResponse(429)), .success(HTTPResponse(401)),
+            .failure(HTTPFailure(.connect, mayHaveActed: false, detail: "refused")),
+            .failure(HTTPFailure(.timeout, mayHaveActed: true, detail: "late")),
+        ] as [Result<HTTPResponse, HTTPFailure>])
+    func `one push service's trouble is not held against the others`(
+        answer: Result<HTTPResponse, HTTPFailure>
+    ) async throws {
+        let outcome = await (try self.provider(FakeHTTP { _ in answer }).compose(self.request())).send()
+        #expect(outcome.fault == .message)
+    }
+
     @Test(arguments: [
         "http://push.example.net/x", "https://", "https://user@push.example.net/x", "https://push.example.net/a b",
         "https://push.example.net/\r\nX: y", "https://push.example.net:99999/", "https://[::1/x", "ftp://x/y",

@@ -134,7 +134,7 @@ struct Simulators: Sendable {
 
     /// Forgets everything and behaves.
     func clear() async throws {
-        for name in ["smtp", "sms", "fcm"] {
+        for name in ["smtp", "sms", "fcm", "apns", "webpush"] {
             _ = try await Web.send("DELETE", "\(self.control)/simulators/\(name)/messages")
             try await self.setFaults(name, "{}")
         }

@@ -62,7 +62,7 @@ struct World: Sendable {
         }
         try changed(Self.settings).write(toFile: self.settingsFile, atomically: true, encoding: .utf8)
         try FileManager.default.createDirectory(atPath: self.folder + "/providers", withIntermediateDirectories: true)
-        for name in ["smtp", "twilio", "fcm"] {
+        for name in ["smtp", "twilio", "fcm", "apns", "webpush"] {
             let file = "providers/\(name).yaml"
             let text = try String(contentsOfFile: "\(Place.repository)/channels/\(file)", encoding: .utf8)
             try changed(text).write(toFile: "\(self.folder)/\(file)", atomically: true, encoding: .utf8)

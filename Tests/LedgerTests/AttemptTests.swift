@@ -173,7 +173,8 @@ extension LedgerTests {
             try await withLedger { test in
                 var delivery = try await test.accepted("d-1")
                 var devices = DeviceProgress()
-                devices.add(Array("12345678 and more".utf8), .accepted)
+                let isNoted = devices.add(Array("12345678 and more".utf8), .accepted, attempts: 3)
+                #expect(isNoted)
                 for step in [0, 1] {
                     #expect(try await test.ledger.open(opening(delivery, number: step + 1)) == .opened)
                     let next = NextMove.rest(until: now(-1), step: step, reason: "device.next")

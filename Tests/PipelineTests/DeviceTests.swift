@@ -70,6 +70,35 @@ import Testing
         #expect(fleet.end(of: "d") == "sent accepted")
     }
 
+    @Test func eachDeviceHasAllTheAttemptsOfAStep() async throws {
+        let four = [Outcome](repeating: .deferred, count: 4)
+        let (fleet, provider) = self.stage(.all, four + [.accepted] + four + [.accepted])
+        fleet.append(self.push([Self.phone, Self.tablet]))
+        try await fleet.runToTheEnd()
+        #expect(provider.sent.count == 10)
+        #expect(fleet.end(of: "d") == "sent accepted")
+    }
+
+    @Test func whatIsRememberedOfDevicesIsExact() {
+        var progress = DeviceProgress()
+        for number in 0..<64 {
+            let key = Array("\(100 + number)-device".utf8)
+            #expect(!progress.contains(key))
+            let isNoted = progress.add(
+                key, number == 63 ? .unknown : .rejected, attempts: number == 0 ? 1000 : 1)
+            #expect(isNoted)
+            #expect(progress.contains(key))
+        }
+        #expect(progress.count == 64)
+        #expect(progress.attempts == 63 + 63)
+        #expect(progress.mayHaveSent && !progress.hasAccepted)
+        let isOneTooMany = !progress.add(Array("one-too-many".utf8), .accepted, attempts: 1)
+        #expect(isOneTooMany)
+        #expect(!DeviceProgress().hasAccepted)
+        #expect(DeviceProgress(bytes: progress.bytes) == progress)
+        #expect(DeviceProgress(bytes: [1, 2, 3]) == DeviceProgress())
+    }
+
     @Test func untilAcceptedStopsAtTheFirstThatTakesIt() async throws {
         let (fleet, provider) = self.stage(.untilAccepted, [Self.dead, .accepted])
         fleet.append(self.push([Self.phone, Self.tablet, Self.browser]))

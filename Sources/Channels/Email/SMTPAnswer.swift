@@ -47,13 +47,15 @@ enum SMTPAnswer {
             .rejected, reason: self.reason(reply), detail: detail, isAddressDead: self.isDead(reply, stage))
     }
 
-    /// Whose fault a "not now" is: RFC 3463 keeps X.4.5 and X.3.2 for a system that has too much to do; mailbox providers
-    /// say X.7.1 and X.7.28 with a 4 when a sender is too fast.
+    /// Whose fault a "not now" is: RFC 3463 keeps X.4.5 for a system that has too much to do; mailbox providers say 4.7.28
+    /// when a sender is too fast, and many close the line with a 421.
     private static func fault(_ reply: SMTPReply, isMessage: Bool) -> Outcome.Fault {
-        if reply.code == 421 || ["4.4.5", "4.3.2", "4.7.28"].contains(reply.enhancedCode) { return .pace }
+        if reply.code == 421 || ["4.4.5", "4.7.28"].contains(reply.enhancedCode) { return .pace }
         guard isMessage else { return .provider }
         // 452 at DATA is the server's own storage; 450 and 451 are about the mailbox or the message.
-        if self.sessionCodes.contains(reply.code) || reply.enhancedCode == "4.3.1" { return .provider }
+        if self.sessionCodes.contains(reply.code) || ["4.3.1", "4.3.2"].contains(reply.enhancedCode) {
+            return .provider
+        }
         return .message
     }
 

@@ -44,6 +44,10 @@ enum WebPushAnswer {
         guard failure.code != .forbiddenAddress else {
             return Outcome(.rejected, reason: "webpush.endpoint_forbidden", detail: ProviderWords.clean(failure.detail))
         }
-        return HTTPAnswer.outcome(failure)
+        // Each subscription names its own server: one that is down, or says that it is, says nothing of the others. Its
+        // owner could otherwise make us stop sending to everybody.
+        var outcome = HTTPAnswer.outcome(failure)
+        outcome.fault = .message
+        return outcome
     }
 }
