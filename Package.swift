@@ -93,7 +93,8 @@ let package = Package(
         .target(
             name: "Channels",
             dependencies: [
-                "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport", "ThreadBridge", crypto,
+                "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport", "ThreadBridge",
+                crypto,
                 cryptoExtras, nioCore, yams,
             ],
             swiftSettings: strict),
@@ -127,7 +128,8 @@ let package = Package(
             dependencies: [
                 "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
                 "LocalTime", "MailIntake", "MartletClient", "Pipeline",
-                "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMPPTransport", "SMTPTransport", "Simulators",
+                "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMPPTransport", "SMTPTransport",
+                "Simulators",
                 "Telemetry",
                 "ThreadBridge", arguments, crypto, lifecycle, logging, metrics, nioCore, nioPosix, unixSignals,
             ],
