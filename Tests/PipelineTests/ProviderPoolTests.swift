@@ -167,6 +167,20 @@ struct ProviderPoolTests {
         }
     }
 
+    @Test func thoseWhoAreTurnedAwayComeBackOneAfterTheOther() async throws {
+        let pool = ProviderPool([self.provider("a")], clock: self.clock)
+        for number in 0..<8 { try await self.send(pool, number, Self.down) }
+        var times: [Timestamp] = []
+        for number in 0..<8000 {
+            guard case .later(let until, _) = try await self.ask(pool, number) else { continue }
+            times.append(until)
+        }
+        #expect(times.count == 8000)
+        #expect(Dictionary(grouping: times) { $0 }.values.allSatisfy { $0.count <= 4 })
+        let first = try #require(times.min())
+        #expect((times.max() ?? first) - first == Milliseconds(1999))
+    }
+
     @Test func whileOneProbeIsOnTheWireNobodyElseGoes() async throws {
         let pool = ProviderPool([self.provider("a")], clock: self.clock)
         for number in 0..<8 { try await self.send(pool, number, Self.down) }

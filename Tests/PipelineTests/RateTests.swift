@@ -67,6 +67,18 @@ struct RateTests {
         for number in 0..<12 { #expect(fleet.end(of: "d-\(number)") == "sent accepted") }
     }
 
+    @Test func aCrowdThatIsTooMuchForARateComesBackInTurnNotAgainAndAgain() async throws {
+        let tokens = MemoryTokens(clock: self.clock)
+        let (fleet, email) = self.fleet(ProviderRouting(rate: SendRate(perSecond: 0.1, burst: 1)), tokens)
+        for number in 0..<40 { fleet.append(decision("d-\(number)", user: "u-\(number)")) }
+        try await fleet.runToTheEnd()
+        #expect(email.sent.count == 40)
+        // Each was sent away about once.
+        let rests = fleet.ledger.records.values.map(\.rests.count)
+        #expect(rests.reduce(0, +) <= 60)
+        #expect(rests.allSatisfy { $0 <= 3 })
+    }
+
     @Test func aDomainsRateHoldsUpNobodyElse() async throws {
         let tokens = MemoryTokens(clock: self.clock)
         let slow = ProviderRouting.DomainRate(pattern: "slow.example", rate: SendRate(perSecond: 0.01, burst: 1))

@@ -12,6 +12,11 @@ package final class ProviderPool: Sendable {
     private let entries: [ChannelKind: [Entry]]
     private let limiter: RateLimiter?
     private let clock: any WallClock
+    /// How many were told to come back since the last one was let through, by channel.
+    private let turnedAway = Protected<[ChannelKind: Int]>([:])
+
+    /// So many of those who were turned away come back in a second: all at once they would only turn each other away.
+    private static let comebacksPerSecond = 4000
 
     fileprivate final class Entry: Sendable {
         let provider: any Provider
@@ -153,13 +158,20 @@ package final class ProviderPool: Sendable {
             }
             let entry = tier[index]
             switch entry.health.withLock({ $0.admit(at: now) }) {
-            case .yes: return .chosen(Choice(entry: entry, propensity: weights[index] / total, isProbe: false))
+            case .yes:
+                self.turnedAway.withLock { $0[channel] = nil }
+                return .chosen(Choice(entry: entry, propensity: weights[index] / total, isProbe: false))
             case .probe: return .chosen(Choice(entry: entry, propensity: weights[index] / total, isProbe: true))
             case .no: open.removeAll { $0 === entry }
             }
         }
         let (until, isPaced) = self.earliest(carriers, now)
-        return .later(until, isPaced ? "busy.paced" : "busy.circuit_open")
+        let before = self.turnedAway.withLock { turnedAway in
+            defer { turnedAway[channel, default: 0] += 1 }
+            return turnedAway[channel] ?? 0
+        }
+        let turn = Milliseconds(Int64(before) * 1000 / Int64(Self.comebacksPerSecond))
+        return .later(until.advanced(by: turn), isPaced ? "busy.paced" : "busy.circuit_open")
     }
 
     /// The order in which providers are considered: those of equal rank share.

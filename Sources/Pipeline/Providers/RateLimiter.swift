@@ -14,6 +14,8 @@ final class RateLimiter: Sendable {
         var waiting = 0
         /// How many were asked for last: more each time, as long as they are used while they are fresh.
         var lot = 0
+        /// When the next one of those who are sent away is to come back.
+        var comeback = Timestamp(milliseconds: .min)
     }
 
     private let lines = Protected<[String: Line]>([:])
@@ -34,13 +36,13 @@ final class RateLimiter: Sendable {
 
     /// Waits for a token of `name`.
     ///
-    /// - Returns: nil when it may go now; otherwise when it is worth to come back, since many are before it.
+    /// - Returns: nil when it may go now; otherwise when its turn will be, since many are before it. Each is given a moment
+    ///   of its own, as far apart as the rate says, so that a crowd does not come back as a crowd.
     func pass(_ name: String, at rate: SendRate) async throws(CancellationError) -> Timestamp? {
-        let now = self.clock.now()
         let before = self.lines.withLock { $0[name]?.waiting ?? 0 }
         let expected = Double(before) / max(rate.perSecond, 0.000_001)
         guard expected <= Self.patience else {
-            return now.advanced(by: Milliseconds(Int64(min(expected, 3600) * 1000)))
+            return self.comeback(name, rate, after: Milliseconds(Int64(min(expected, 3600) * 1000)))
         }
         self.lines.withLock { $0[name, default: Line()].waiting += 1 }
         defer { self.lines.withLock { $0[name]?.waiting -= 1 } }
@@ -52,7 +54,9 @@ final class RateLimiter: Sendable {
             case .ask(let lot): wait = await self.fetch(name, rate, lot)
             }
             // A slow rate is not waited for in a worker's place.
-            guard wait <= Milliseconds(Int64(Self.patience * 1000)) else { return self.clock.now().advanced(by: wait) }
+            guard wait <= Milliseconds(Int64(Self.patience * 1000)) else {
+                return self.comeback(name, rate, after: wait)
+            }
             if wait > Milliseconds(0) {
                 do {
                     try await self.clock.sleep(until: self.clock.now().advanced(by: wait))
@@ -61,6 +65,18 @@ final class RateLimiter: Sendable {
                 }
             }
             wait = Milliseconds(max(1, Int64(1000 / max(rate.perSecond, 1))))
+        }
+    }
+
+    private func comeback(_ name: String, _ rate: SendRate, after wait: Milliseconds) -> Timestamp {
+        let earliest = self.clock.now().advanced(by: wait)
+        let gap = Milliseconds(Int64(min(1000 / max(rate.perSecond, 0.000_001), 86_400_000).rounded(.up)))
+        return self.lines.withLock { lines in
+            var line = lines[name] ?? Line()
+            let turn = max(line.comeback, earliest)
+            line.comeback = turn.advanced(by: gap)
+            lines[name] = line
+            return turn
         }
     }
 
@@ -112,7 +128,7 @@ final class RateLimiter: Sendable {
         }
         let now = self.clock.now()
         self.lines.withLock { lines in
-            if lines.count > Self.linesMax { lines = lines.filter { $0.value.waiting > 0 } }
+            if lines.count > Self.linesMax { lines = lines.filter { $0.value.waiting > 0 || $0.value.comeback > now } }
             lines[name, default: Line()].isAsking = false
             lines[name]?.tokens += grant.count
             lines[name]?.freshUntil = now.advanced(by: Self.freshness)
