@@ -31,8 +31,9 @@ import Testing
         let output = Pipe()
         process.standardOutput = output
         try process.run()
-        // Foundation reaps it; to wait for that here would hang, since a task does not stay on its thread.
-        defer { process.terminate() }
+        // Foundation reaps it; to wait for that here would hang, since a task does not stay on its thread. Not by SIGTERM:
+        // a process inherits what the thread that starts it has blocked, and one that lives on keeps our output open.
+        defer { kill(process.processIdentifier, SIGKILL) }
         let port = try #require(Self.line(output).flatMap { Int($0) })
         let client = SMTPClient(
             settings: SMTPSettings(host: "127.0.0.1", port: port, security: .plaintext),
