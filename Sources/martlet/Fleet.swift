@@ -120,7 +120,8 @@ struct Fleet {
             let addressKey = Self.addressKey(try await connections.ledger.addressHashKey())
             channels.startTexts(ledger: connections.ledger, addressKey: addressKey)
             let holds = HoldRegister(lease: self.settings.lease)
-            let pool = ProviderPool(channels.catalog.providers, tokens: connections.queue, clock: clock)
+            let pool = ProviderPool(
+                channels.catalog.providers, tokens: connections.queue, clock: clock, logger: self.logger)
             services.append(ProviderWatch(pool: pool, clock: clock, meters: meters, logger: self.logger))
             let pipeline = DeliveryPipeline(
                 ledger: connections.ledger, queue: connections.queue,

@@ -167,6 +167,30 @@ struct ProviderPoolTests {
         }
     }
 
+    @Test func oneThatDidWellForLongAndIsGoneIsNotAskedForLong() async throws {
+        let pool = ProviderPool([self.provider("a")], clock: self.clock)
+        for number in 0..<10_000 { try await self.send(pool, number, .accepted) }
+        var faults = 0
+        while try await self.send(pool, faults, Self.down) != nil, faults < 1000 { faults += 1 }
+        #expect(faults == 20)
+    }
+
+    @Test func aClockThatIsSetBackKeepsNobodyAwayForLong() async throws {
+        let clock = SteppedClock(Timestamp(milliseconds: 1_800_000_000_000))
+        let pool = ProviderPool([self.provider("a")], clock: clock)
+        for number in 0..<8 {
+            guard case .place(let place) = try await self.ask(pool, number) else { continue }
+            place.report(Self.down, since: clock.now())
+            place.leave()
+        }
+        guard case .later = try await self.ask(pool, 8) else {
+            Issue.record("an open circuit lets a message through")
+            return
+        }
+        clock.step(by: .seconds(-7200))
+        #expect(self.name(try await self.ask(pool, 9)) == "a")
+    }
+
     @Test func thoseWhoAreTurnedAwayComeBackOneAfterTheOther() async throws {
         let pool = ProviderPool([self.provider("a")], clock: self.clock)
         for number in 0..<8 { try await self.send(pool, number, Self.down) }
@@ -266,4 +290,15 @@ struct ProviderPoolTests {
         for number in 0..<20 { #expect(fleet.end(of: "d-\(number)") == "sent accepted") }
         #expect(email.sent.count == 28)
     }
+}
+
+/// A clock that somebody sets.
+private final class SteppedClock: WallClock {
+    private let time: Protected<Timestamp>
+
+    init(_ time: Timestamp) { self.time = Protected(time) }
+
+    func now() -> Timestamp { self.time.withLock { $0 } }
+    func step(by length: Milliseconds) { self.time.withLock { $0 = $0 + length } }
+    func sleep(until deadline: Timestamp) async throws {}
 }

@@ -32,6 +32,7 @@ struct ProviderHealth: Sendable {
     // Answers, of which the older ones count less and less.
     private var good = 0.0
     private var bad = 0.0
+    private var faultsInARow = 0
     private var latency: Latency?
     private var updatedAt: Timestamp?
     private var shrunkAt: Timestamp?
@@ -46,6 +47,8 @@ struct ProviderHealth: Sendable {
     private static let memory = 30_000.0
     /// A circuit opens with at least so many faults among the answers that still count, and when they are half of them.
     private static let faultsMin = 8.0
+    /// Or with so many in a row: one that did well for long and is gone now is not asked for half a minute.
+    private static let faultsInARowMax = 20
     private static let firstWait = Milliseconds.seconds(5)
     private static let longestWait = Milliseconds.seconds(300)
     /// So many probes in a row close it.
@@ -68,13 +71,13 @@ struct ProviderHealth: Sendable {
     /// Whether one more message may go; a probe must be followed by ``record(_:latency:at:jitter:)`` or ``forgetProbe()``.
     mutating func admit(at now: Timestamp) -> Admission {
         if let until = self.pausedUntil {
-            guard now >= until else { return .no(until: until) }
+            guard Self.hasCome(until, now) else { return .no(until: until) }
             self.pausedUntil = nil
         }
         switch self.circuit {
         case .closed: return .yes
         case .open(let until, let wait):
-            guard now >= until else { return .no(until: until) }
+            guard Self.hasCome(until, now) else { return .no(until: until) }
             self.circuit = .halfOpen(passed: 0, isProbing: true, wait: wait)
             return .probe
         case .halfOpen(let passed, let isProbing, let wait):
@@ -82,6 +85,11 @@ struct ProviderHealth: Sendable {
             self.circuit = .halfOpen(passed: passed, isProbing: true, wait: wait)
             return .probe
         }
+    }
+
+    /// Also when it is further away than any wait is long: then the clock was set back.
+    private static func hasCome(_ until: Timestamp, _ now: Timestamp) -> Bool {
+        now >= until || until.since(now) > Milliseconds(2 * self.longestWait.count)
     }
 
     /// The probe was not sent after all.
@@ -100,11 +108,13 @@ struct ProviderHealth: Sendable {
         switch outcome.fault {
         case .message:
             self.good += 1
+            self.faultsInARow = 0
             self.note(Double(max(latency.count, 0)))
             if isFull { self.limit = min(self.limitMax, self.limit + 1 / self.limit) }
             self.probePassed()
         case .pace:
             // It is there and answers: that is no fault. It says itself how long it wants to be left alone.
+            self.faultsInARow = 0
             let asked = outcome.retryAfter ?? Self.shortestPause
             let pause = min(max(asked, Self.shortestPause), Self.longestPause)
             self.pausedUntil = max(self.pausedUntil ?? now, now.advanced(by: pause))
@@ -112,6 +122,7 @@ struct ProviderHealth: Sendable {
             self.forgetProbe()
         case .provider:
             self.bad += 1
+            self.faultsInARow += 1
             if outcome.reason.hasPrefix("timeout") { self.shrink(at: now) }
             self.fault(at: now, jitter: jitter)
         }
@@ -121,7 +132,8 @@ struct ProviderHealth: Sendable {
         switch self.circuit {
         case .open: break
         case .closed:
-            guard self.bad >= Self.faultsMin, self.bad >= self.good else { return }
+            let isHalf = self.bad >= Self.faultsMin && self.bad >= self.good
+            guard isHalf || self.faultsInARow >= Self.faultsInARowMax else { return }
             self.open(for: Self.firstWait, at: now, jitter: jitter)
         case .halfOpen(_, _, let wait):
             self.open(for: Milliseconds(min(wait.count * 2, Self.longestWait.count)), at: now, jitter: jitter)
@@ -132,6 +144,7 @@ struct ProviderHealth: Sendable {
         let spread = Double(wait.count) * (1 + 0.2 * min(max(jitter, 0), 1))
         self.circuit = .open(until: now.advanced(by: Milliseconds(Int64(spread))), wait: wait)
         self.factor = Self.factorMin
+        self.faultsInARow = 0
     }
 
     private mutating func probePassed() {

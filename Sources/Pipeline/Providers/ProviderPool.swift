@@ -6,6 +6,7 @@
 /// has lost no attempt.
 package import DeliveryModel
 import Learning
+package import Logging
 import ThreadBridge
 
 package final class ProviderPool: Sendable {
@@ -33,9 +34,11 @@ package final class ProviderPool: Sendable {
     }
 
     /// - Parameter tokens: What the fleet shares to keep rates; nil where no provider has any.
-    package init(_ providers: [any Provider], tokens: (any SendTokens)? = nil, clock: any WallClock) {
+    package init(
+        _ providers: [any Provider], tokens: (any SendTokens)? = nil, clock: any WallClock, logger: Logger? = nil
+    ) {
         self.entries = Dictionary(grouping: providers.map(Entry.init)) { $0.provider.channel }
-        self.limiter = tokens.map { RateLimiter(tokens: $0, clock: clock) }
+        self.limiter = tokens.map { RateLimiter(tokens: $0, clock: clock, logger: logger) }
         self.clock = clock
     }
 

@@ -3,6 +3,7 @@
 /// Tokens are fetched in lots for about a tenth of a second, so that a message seldom waits for a round trip. Whoever
 /// keeps the tokens being away, nothing is sent: a rate that is not kept costs a sender's name.
 import DeliveryModel
+import Logging
 import ThreadBridge
 
 final class RateLimiter: Sendable {
@@ -21,6 +22,7 @@ final class RateLimiter: Sendable {
     private let lines = Protected<[String: Line]>([:])
     private let tokens: any SendTokens
     private let clock: any WallClock
+    private let logger: Logger?
 
     /// A longer line than this is not waited in.
     private static let patience = 2.0
@@ -29,9 +31,10 @@ final class RateLimiter: Sendable {
     /// Lines that nobody waits in are forgotten when there are more than this.
     private static let linesMax = 4096
 
-    init(tokens: any SendTokens, clock: any WallClock) {
+    init(tokens: any SendTokens, clock: any WallClock, logger: Logger?) {
         self.tokens = tokens
         self.clock = clock
+        self.logger = logger
     }
 
     /// Waits for a token of `name`.
@@ -86,6 +89,7 @@ final class RateLimiter: Sendable {
             do throws(QueueError) {
                 return try await self.tokens.take(name, outOf: most, life: life, upTo: 1) > 0
             } catch {
+                self.say(error)
                 do {
                     try await self.clock.sleep(until: self.clock.now().advanced(by: Milliseconds(500)))
                 } catch {
@@ -93,6 +97,12 @@ final class RateLimiter: Sendable {
                 }
             }
         }
+    }
+
+    /// Nothing is sent meanwhile. The queue says itself, once, that it is away; anything else does not pass by itself.
+    private func say(_ error: QueueError) {
+        guard error.code == .broken else { return }
+        self.logger?.error("a rate cannot be kept: nothing is sent", metadata: ["detail": "\(error.detail)"])
     }
 
     private enum Turn {
@@ -124,7 +134,7 @@ final class RateLimiter: Sendable {
         do throws(QueueError) {
             grant = try await self.tokens.take(name, at: rate, upTo: lot)
         } catch {
-            // Away: nothing is sent meanwhile. The queue says itself, once, that it is away.
+            self.say(error)
         }
         let now = self.clock.now()
         self.lines.withLock { lines in
