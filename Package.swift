@@ -98,6 +98,7 @@ let package = Package(
                 cryptoExtras, nioCore, yams,
             ],
             swiftSettings: strict),
+        .target(name: "Attribution", dependencies: ["DeliveryModel", crypto], swiftSettings: strict),
         .target(
             name: "Pipeline",
             dependencies: [
@@ -170,6 +171,9 @@ let package = Package(
             path: "loadtests/queue", exclude: ["run", "noop.rb"], swiftSettings: strict),
 
         // Tests: real servers, simulators that speak the whole protocol, and independent implementations.
+        .testTarget(
+            name: "AttributionTests", dependencies: ["Attribution", "DeliveryModel"], exclude: ["Checks"],
+            swiftSettings: strict),
         .testTarget(
             name: "ChannelsTests",
             dependencies: [
