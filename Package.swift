@@ -94,7 +94,7 @@ let package = Package(
         .target(
             name: "Channels",
             dependencies: [
-                "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport", "ThreadBridge",
+                "Attribution", "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport", "ThreadBridge",
                 crypto,
                 cryptoExtras, nioCore, yams,
             ],
@@ -127,7 +127,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
+                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
                 "LocalTime", "MailIntake", "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMPPTransport", "SMTPTransport",
                 "Simulators",
