@@ -93,8 +93,8 @@ let package = Package(
         .target(
             name: "Channels",
             dependencies: [
-                "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport", "ThreadBridge",
-                crypto,
+                "Attribution", "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport",
+                "ThreadBridge", crypto,
                 cryptoExtras, nioCore, yams,
             ],
             swiftSettings: strict),
@@ -127,8 +127,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
-                "LocalTime", "MailIntake", "MartletClient", "Pipeline",
+                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger",
+                "LocalServers", "LocalTime", "MailIntake", "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMPPTransport", "SMTPTransport",
                 "Simulators",
                 "Telemetry",
@@ -172,8 +172,9 @@ let package = Package(
 
         // Tests: real servers, simulators that speak the whole protocol, and independent implementations.
         .testTarget(
-            name: "AttributionTests", dependencies: ["Attribution", "DeliveryModel"], exclude: ["Checks"],
-            swiftSettings: strict),
+            name: "AttributionTests",
+            dependencies: ["Attribution", "Channels", "DeliveryModel"],
+            exclude: ["Checks"], swiftSettings: strict),
         .testTarget(
             name: "ChannelsTests",
             dependencies: [

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Attribution
 import Channels
 import Foundation
 import MailIntake
@@ -38,6 +39,11 @@ struct Check: AsyncParsableCommand {
             } catch {
                 problems += error.problems.map { "\($0)" }
             }
+        }
+        do throws(MachineListsError) {
+            _ = try MachineLists(path: settings.machinesFile)
+        } catch {
+            problems += error.problems.map { "\($0)" }
         }
         for problem in problems { note(problem) }
         guard problems.isEmpty else { throw ExitCode(1) }
