@@ -67,6 +67,7 @@ let package = Package(
 
         // Row 1. Drivers and pure decisions: no word of Redis keys, SQL or templates here.
         .target(name: "Learning", dependencies: ["DeliveryModel"], swiftSettings: strict),
+        .target(name: "Attribution", dependencies: ["DeliveryModel", crypto], swiftSettings: strict),
         .target(name: "LocalTime", dependencies: ["DeliveryModel", "ThreadBridge"], swiftSettings: strict),
         .target(
             name: "RedisClient", dependencies: ["CHiredis", "ThreadBridge", logging, nioCore, nioPosix, nioSSL],
@@ -85,10 +86,10 @@ let package = Package(
 
         // Row 2. Adapters put a port of DeliveryModel on a driver; the pipeline sees ports only.
         .target(
-            name: "Queue", dependencies: ["DeliveryModel", "RedisClient", "ThreadBridge", logging],
+            name: "Queue", dependencies: ["Attribution", "DeliveryModel", "RedisClient", "ThreadBridge", logging],
             resources: [.embedInCode("Scripts")], swiftSettings: strict),
         .target(
-            name: "Ledger", dependencies: ["DeliveryModel", "PostgresClient", "ThreadBridge", logging],
+            name: "Ledger", dependencies: ["Attribution", "DeliveryModel", "PostgresClient", "ThreadBridge", logging],
             resources: [.embedInCode("Migrations"), .embedInCode("SQL")], swiftSettings: strict),
         .target(
             name: "Channels",
@@ -98,18 +99,17 @@ let package = Package(
                 cryptoExtras, nioCore, yams,
             ],
             swiftSettings: strict),
-        .target(name: "Attribution", dependencies: ["DeliveryModel", crypto], swiftSettings: strict),
         .target(
             name: "Pipeline",
             dependencies: [
-                "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", lifecycle, logging,
+                "Attribution", "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", lifecycle, logging,
                 metrics,
             ],
             swiftSettings: strict),
         .target(
             name: "Edge",
             dependencies: [
-                "DeliveryModel", "Telemetry", crypto, httpTypes, hummingbird, hummingbirdTLS, lifecycle, logging,
+                "Attribution", "DeliveryModel", "Telemetry", "ThreadBridge", hummingbirdCore, crypto, httpTypes, hummingbird, hummingbirdTLS, lifecycle, logging,
                 nioCore,
                 nioSSL,
             ],

@@ -73,7 +73,7 @@ package struct Reward: Sendable, Equatable {
         package var arm: Double?
         package var slot: Double?
         package var provider: Double?
-        /// The product of the fleet's own: arm, slot and provider. The engine's is not in it.
+        /// The product of the others, of those that are known; nil where the choice of arm or provider is not.
         package var joint: Double?
 
         package init(

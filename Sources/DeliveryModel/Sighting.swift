@@ -8,6 +8,8 @@ package struct Sighting: Sendable, Equatable {
         case page
         /// Somebody pressed the button, or a mailbox sent the one-click POST of RFC 8058.
         case unsubscribe
+        /// The same of everything on this channel.
+        case unsubscribeAll = "unsubscribe_all"
     }
 
     package enum Method: String, Sendable, CaseIterable {

@@ -19,15 +19,18 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
         package var groupMax: Int
         /// Whom marketing may reach.
         package var admission: AdmissionRules
+        /// Who gets the credit for what a person did that names no decision.
+        package var credit: CreditModel
 
         package init(
             lease: Milliseconds = .seconds(30), horizon: Milliseconds = .seconds(600), groupMax: Int = 512,
-            admission: AdmissionRules = AdmissionRules()
+            admission: AdmissionRules = AdmissionRules(), credit: CreditModel = .lastTouch
         ) {
             self.lease = lease
             self.horizon = horizon
             self.groupMax = groupMax
             self.admission = admission
+            self.credit = credit
         }
     }
 
@@ -189,7 +192,10 @@ extension PostgresPool {
     /// Runs `work`, and says what went wrong in the pipeline's terms.
     ///
     /// A deadlock or a serialisation failure means only that two commits met: the loser goes again.
+    ///
+    /// - Parameter collisions: SQLSTATEs that mean the same for this piece of work.
     func ledgerRun<Result: Sendable>(
+        collisions: Set<String> = [],
         _ work: @escaping @Sendable (PostgresConnection) throws(PostgresError) -> Result
     ) async throws(LedgerError) -> Result {
         var tries = 0
@@ -198,7 +204,8 @@ extension PostgresPool {
                 return try await self.run(work)
             } catch {
                 tries += 1
-                let isCollision = error.sqlState == "40P01" || error.sqlState == "40001"
+                let isCollision =
+                    error.sqlState.map { ["40P01", "40001"].contains($0) || collisions.contains($0) } ?? false
                 if isCollision, tries < 5 { continue }
                 throw LedgerError(error.meansAway ? .unavailable : .broken, "\(error)")
             }
