@@ -42,6 +42,40 @@ package protocol RecipientLedger: Sendable {
     func shortLink(_ code: String) async throws(LedgerError) -> ShortLink?
 }
 
+/// A key of tracking tokens as it is on record.
+package struct TrackingSecret: Sendable, Equatable {
+    package let id: UInt8
+    package let secret: [UInt8]
+    package let madeAt: Timestamp
+    /// Whether every process has had time to learn it: only then are tokens made with it.
+    package let isKnown: Bool
+
+    package init(id: UInt8, secret: [UInt8], madeAt: Timestamp, isKnown: Bool) {
+        self.id = id
+        self.secret = secret
+        self.madeAt = madeAt
+        self.isKnown = isKnown
+    }
+}
+
+/// The ledger, as those see it who make and check tokens.
+package protocol TrackingKeyLedger: Sendable {
+    /// The oldest first.
+    func trackingSecrets() async throws(LedgerError) -> [TrackingSecret]
+    /// Makes a new one; tokens are made with it two minutes later. Those of the old ones stay good.
+    ///
+    /// - Throws: `broken` when there are 255 of them.
+    func rotateTrackingSecret() async throws(LedgerError) -> UInt8
+}
+
+extension TrackingKeys {
+    package init(_ secrets: [TrackingSecret]) {
+        self.init(
+            secrets.map { Key(id: $0.id, secret: $0.secret) },
+            newest: (secrets.last { $0.isKnown } ?? secrets.last)?.id)
+    }
+}
+
 /// A short link as it is on record.
 package struct ShortLink: Sendable, Equatable {
     package let code: String
@@ -188,4 +222,10 @@ package protocol RewardStreams: Sendable {
     /// For each shard how many rewards are in its stream, and how many of them the consumer group that is furthest
     /// behind has not read; nil where nobody reads in a group.
     func backlog() async throws(QueueError) -> [(length: Int, unread: Int?)]
+}
+
+/// Where short links are put on record.
+package protocol ShortLinkRegister: Sendable {
+    /// Returns after the commit. Repeating is safe.
+    func record(_ links: [ShortLink]) async throws(LedgerError)
 }

@@ -6,7 +6,9 @@ package enum TrackedURL {
     private static let hexadecimal = [UInt8]("0123456789ABCDEF".utf8)
     private static let unreserved: [Bool] = {
         var table = [Bool](repeating: false, count: 256)
-        for byte in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:".utf8 { table[Int(byte)] = true }
+        for byte in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:".utf8 {
+            table[Int(byte)] = true
+        }
         return table
     }()
     /// Longer ones are not rewritten: mailboxes cut them.
@@ -16,7 +18,8 @@ package enum TrackedURL {
     package static func isTarget(_ url: some Collection<UInt8>) -> Bool {
         guard (4...self.targetMax).contains(url.count), url.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return false }
         let scheme = url.prefix { $0 != UInt8(ascii: ":") }.map { $0 | 0x20 }
-        guard scheme.count < url.count, let first = scheme.first, (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
+        guard scheme.count < url.count, let first = scheme.first,
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
         else { return false }
         return !self.refused.contains(String(decoding: scheme, as: UTF8.self))
     }
@@ -53,7 +56,8 @@ package enum TrackedURL {
                     output.append(byte)
                     continue
                 }
-                guard let high = rest.popFirst().flatMap(self.digit), let low = rest.popFirst().flatMap(self.digit) else {
+                guard let high = rest.popFirst().flatMap(self.digit), let low = rest.popFirst().flatMap(self.digit)
+                else {
                     return nil
                 }
                 output.append(high << 4 | low)

@@ -44,7 +44,8 @@ struct VerdictScene {
     /// never make anything more human.
     init(_ sightings: [Sighting]) {
         var places = sightings.map { sighting -> Place in
-            if sighting.kind == .unsubscribe, sighting.method == .post { return .pressed }
+            let isButton = sighting.kind == .unsubscribe || sighting.kind == .unsubscribeAll
+            if isButton, sighting.method == .post { return .pressed }
             return sighting.isHidden ? .hidden : .flood
         }
         var hidden: [Sighting] = []

@@ -3,6 +3,7 @@
 /// Each kind of call has a group commit of its own: what thousands of deliveries ask for at about the same time
 /// becomes one statement, which is one transaction. A group names each decision at most once; what came twice
 /// waits for the next group, where it finds the first one's effect. The statements are in SQL/.
+import Attribution
 package import DeliveryModel
 package import Logging
 package import PostgresClient
@@ -44,6 +45,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
     let profileReads: GroupCommit<String, User?, LedgerError>
     private let notes: GroupCommit<RecipientEvent, NoteAnswer, LedgerError>
     let receipts: GroupCommit<Receipt, ReceiptAnswer, LedgerError>
+    let shortLinks: GroupCommit<ShortLink, Void, LedgerError>
 
     /// - Parameters:
     ///   - pool: At least four connections, so that each kind of commit may go on beside the others.
@@ -81,6 +83,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
         self.profileReads = commits("profiles", 0, Self.profiles)
         self.notes = commits("note", 0, statements.note)
         self.receipts = commits("receipt", 1, Self.record)
+        self.shortLinks = commits("short_link", 1, Self.shorten)
     }
 
     /// What every connection of the pool should set.

@@ -51,7 +51,8 @@ extension CounterMetric {
     /// Sightings that waited in a file since Redis was away.
     package static let sightingsSpilled = CounterMetric(
         "martlet_sightings_spilled_total", unit: .none,
-        help: "What was seen while Redis could not take it: kept in a file, replayed from it, or lost since that was full.",
+        help:
+            "What was seen while Redis could not take it: kept in a file, replayed from it, or lost since that was full.",
         labels: [.closed("result", "kept", "replayed", "lost")],
         alertOn: "Any lost: reactions are missing from the rewards.",
         doNotAlertOn: "Some kept and replayed: Redis was away for a moment.")

@@ -86,9 +86,12 @@ private func judged(_ sightings: Sighting...) throws -> [Judgement] {
 
     @Test func onlyAButtonUnsubscribes() throws {
         let judgements = try judged(
-            seen(.unsubscribe, after: 2, .post, agent: "", network: ""), seen(.page, after: 2, agent: "curl/8.5.0"))
-        #expect(judgements[0] == Judgement(verdict: .human, humanProbability: 1, because: ["pressed"]))
-        #expect(judgements[1].verdict == .gateway)
+            seen(.unsubscribe, after: 2, .post, agent: "", network: ""),
+            seen(.unsubscribeAll, after: 2, .post, agent: "", network: ""),
+            seen(.page, after: 2, agent: "curl/8.5.0"))
+        let human = Judgement(verdict: .human, humanProbability: 1, because: ["pressed"])
+        #expect(judgements[..<2] == [human, human])
+        #expect(judgements[2].verdict == .gateway)
     }
 
     @Test func whereNothingIsKnownItIsUnknown() {
@@ -111,7 +114,8 @@ private func judged(_ sightings: Sighting...) throws -> [Judgement] {
         let networks = ["84.113.7.0/24", "91.4.4.0/24", "148.163.145.0/24", "172.225.31.0/24", "2003:a:b::/48", ""]
         return (0..<count).map { _ in
             let kind = Sighting.Kind.allCases.randomElement(using: &generator) ?? .open
-            let method = kind == .unsubscribe ? .post : Bool.random(using: &generator) ? Sighting.Method.get : .head
+            let isButton = kind == .unsubscribe || kind == .unsubscribeAll
+            let method = isButton ? .post : Bool.random(using: &generator) ? Sighting.Method.get : .head
             // Often in the same instant, so that ties are tried too.
             let seconds =
                 Double(Int.random(in: 0...20, using: &generator)) * (Bool.random(using: &generator) ? 0.5 : 60)

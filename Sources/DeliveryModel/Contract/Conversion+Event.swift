@@ -22,7 +22,9 @@ extension Conversion {
         case .user:
             Rejection(
                 .conversionUser, pointer: "/user",
-                detail: "No message that was sent to this user, and whose window is open, precedes it: name the decision instead.")
+                detail:
+                    "No message that was sent to this user, and whose window is open, precedes it: name the decision instead."
+            )
         }
     }
 }

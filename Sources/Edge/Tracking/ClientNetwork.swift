@@ -35,7 +35,9 @@ package struct ClientNetwork: Sendable {
     private static func cut(_ address: [UInt8]) -> String {
         if address.count == 4 { return "\(address[0]).\(address[1]).\(address[2]).0/24" }
         guard address.count == 16 else { return "" }
-        func group(_ index: Int) -> String { String(UInt16(address[index]) << 8 | UInt16(address[index + 1]), radix: 16) }
+        func group(_ index: Int) -> String {
+            String(UInt16(address[index]) << 8 | UInt16(address[index + 1]), radix: 16)
+        }
         return "\(group(0)):\(group(2)):\(group(4))::/48"
     }
 }
@@ -73,7 +75,9 @@ enum IPText {
     static func bytes(_ text: some StringProtocol) -> [UInt8]? {
         if let quick = self.v4(text.utf8) { return quick }
         // The system says what is one, and writes it in one way.
-        guard text.utf8.count <= 45, let address = try? SocketAddress(ipAddress: String(text), port: 0) else { return nil }
+        guard text.utf8.count <= 45, let address = try? SocketAddress(ipAddress: String(text), port: 0) else {
+            return nil
+        }
         return address.ipAddress.flatMap(self.v6)
     }
 
@@ -83,7 +87,9 @@ enum IPText {
 
     private static func v6(_ text: String) -> [UInt8]? {
         // `::ffff:192.0.2.1`
-        if let colon = text.lastIndex(of: ":"), let mapped = self.v4(text[text.index(after: colon)...].utf8) { return mapped }
+        if let colon = text.lastIndex(of: ":"), let mapped = self.v4(text[text.index(after: colon)...].utf8) {
+            return mapped
+        }
         let halves = text.split(separator: "::", maxSplits: 1, omittingEmptySubsequences: false).map { half in
             half.split(separator: ":").flatMap { group -> [UInt8] in
                 let number = UInt16(group, radix: 16) ?? 0

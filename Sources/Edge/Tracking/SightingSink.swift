@@ -87,7 +87,8 @@ package final class SightingSink: Service {
                 self.metrics.counter(.sightingsSpilled, isKept ? "kept" : "lost").increment(by: group.count)
                 self.logger.warning(
                     isKept
-                        ? "Redis is away: what people do is kept in a file" : "what people do is lost: the file is full",
+                        ? "Redis is away: what people do is kept in a file"
+                        : "what people do is lost: the file is full",
                     metadata: ["count": "\(group.count)", "detail": "\(error.detail)"])
                 return true
             }

@@ -63,9 +63,10 @@ final class SpillFile: Sendable {
             }
             var sightings: [Sighting] = []
             var end = state.start
-            for line in data[data.startIndex...last].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-                .dropLast()
-            {
+            for line in data[data.startIndex...last].split(
+                separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false
+            )
+            .dropLast() {
                 guard sightings.count < count else { break }
                 end += UInt64(line.count) + 1
                 if let sighting = (try? JSONValue.parse(Array(line))).flatMap(SightingText.read) {

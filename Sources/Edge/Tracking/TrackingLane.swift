@@ -174,11 +174,13 @@ struct TrackingHead {
             guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return false }
             let value = line[(colon + 1)...].drop { $0 == 0x20 || $0 == 0x09 }
             switch colon - line.startIndex {
-            case 10 where Self.isName(line, "user-agent"): self.userAgent = String(decoding: value.prefix(256), as: UTF8.self)
+            case 10 where Self.isName(line, "user-agent"):
+                self.userAgent = String(decoding: value.prefix(256), as: UTF8.self)
             case 10 where Self.isName(line, "connection"):
                 if value.count == 5, Self.isName(value, "close") { self.isKeptAlive = false }
             case 15 where Self.isName(line, "x-forwarded-for"):
-                self.forwarded += (self.forwarded.isEmpty ? "" : ",") + String(decoding: value.prefix(512), as: UTF8.self)
+                self.forwarded +=
+                    (self.forwarded.isEmpty ? "" : ",") + String(decoding: value.prefix(512), as: UTF8.self)
             case 14 where Self.isName(line, "content-length"): if !value.elementsEqual("0".utf8) { return false }
             case 17 where Self.isName(line, "transfer-encoding"): return false
             case 7 where Self.isName(line, "upgrade"): return false

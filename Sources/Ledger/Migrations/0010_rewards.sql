@@ -4,7 +4,10 @@
 ALTER TABLE decisions ADD COLUMN user_key bigint NOT NULL DEFAULT 0;
 CREATE INDEX decisions_user ON decisions (user_key, accepted_at) WHERE user_key <> 0;
 -- Tokens of decisions whose ids are too long for them carry a digest instead.
-CREATE INDEX decisions_digest ON decisions (substr(sha256(convert_to(id, 'UTF8')), 1, 16)) WHERE length(id) > 42;
+CREATE FUNCTION id_digest(id text) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+    SELECT substr(sha256(convert_to(id, 'UTF8')), 1, 16)
+$$;
+CREATE INDEX decisions_digest ON decisions (id_digest(id)) WHERE length(id) > 42;
 CREATE FUNCTION user_key(user_id text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT ('x' || encode(substr(sha256(convert_to(user_id, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint
 $$;

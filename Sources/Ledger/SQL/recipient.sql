@@ -8,7 +8,7 @@ FROM (
     UNION ALL
     (SELECT id, body FROM decisions
      WHERE $1::text LIKE '#%' AND length(id) > 42
-       AND substr(sha256(convert_to(id, 'UTF8')), 1, 16)
+       AND id_digest(id)
            = CASE WHEN $1::text LIKE '#%' THEN decode(substr($1::text, 2), 'hex') END)
     LIMIT 1
 ) d

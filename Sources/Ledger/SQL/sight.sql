@@ -15,7 +15,7 @@ WITH input AS (
             UNION ALL
             (SELECT id FROM decisions
              WHERE g.name LIKE '#%' AND length(id) > 42
-               AND substr(sha256(convert_to(id, 'UTF8')), 1, 16)
+               AND id_digest(id)
                    = CASE WHEN g.name LIKE '#%' THEN decode(substr(g.name, 2), 'hex') END)
             LIMIT 1
         ) d

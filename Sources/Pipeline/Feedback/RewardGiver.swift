@@ -38,7 +38,8 @@ package struct RewardGiver: Service {
                 self.meters.gave(given)
                 for id in given.unreadable {
                     self.logger.error(
-                        "no reward can be given: this version cannot read the decision", metadata: ["decision": "\(id)"])
+                        "no reward can be given: this version cannot read the decision", metadata: ["decision": "\(id)"]
+                    )
                 }
             } while given.looked >= Self.batchMax && !Task.isCancelled
         } catch {

@@ -28,7 +28,8 @@ package final class RewardPublisher: Service {
     private let positions = Protected<[Int: RewardPosition]>([:])
 
     package init(
-        ledger: any RewardLedger, streams: any RewardStreams, shards: Int, entriesMax: Int, holder: String, clock: any WallClock,
+        ledger: any RewardLedger, streams: any RewardStreams, shards: Int, entriesMax: Int, holder: String,
+        clock: any WallClock,
         meters: FleetMeters, logger: Logger
     ) {
         self.ledger = ledger
@@ -92,8 +93,11 @@ package final class RewardPublisher: Service {
             now[reward.position.shard] = reward.position
         }
         for (shard, position) in lost {
-            now[shard] = position.transaction > 0 ? position : try await self.ledger.rewardPosition(
-                inShard: shard, before: Self.remembered)
+            now[shard] =
+                position.transaction > 0
+                ? position
+                : try await self.ledger.rewardPosition(
+                    inShard: shard, before: Self.remembered)
         }
         self.positions.withLock { $0 = now }
         try await self.ledger.reached(
@@ -114,6 +118,7 @@ package final class RewardPublisher: Service {
     private func look() async {
         guard let backlog = try? await self.streams.backlog() else { return }
         self.meters.rewardBacklog(
-            length: backlog.map(\.length).reduce(0, +), unread: Double(backlog.compactMap(\.unread).max() ?? 0) / Double(max(1, self.entriesMax)))
+            length: backlog.map(\.length).reduce(0, +),
+            unread: Double(backlog.compactMap(\.unread).max() ?? 0) / Double(max(1, self.entriesMax)))
     }
 }
