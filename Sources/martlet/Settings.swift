@@ -34,7 +34,6 @@ struct Settings: Sendable {
     var providersFolder = "channels/providers"
     var templatesFolder = "channels/templates"
     var bouncesFile = "channels/bounces.yaml"
-    var machinesFile = "channels/machines.yaml"
     /// Nil when no mails are taken that come back.
     var mail: MailIntakeSettings?
     var dataFolder = "data"
@@ -120,7 +119,7 @@ struct Settings: Sendable {
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)
         self.templatesFolder = channels.string("templates").map(resolved) ?? resolved(self.templatesFolder)
         self.bouncesFile = channels.string("bounces").map(resolved) ?? resolved(self.bouncesFile)
-        self.machinesFile = channels.string("machines").map(resolved) ?? resolved(self.machinesFile)
+        if let machines = channels.string("machines") { self.feedback.machinesFile = resolved(machines) }
         channels.finish()
         self.mail = MailIntakeSettings(reading: root.section("mail"))
         let log = root.section("log")

@@ -40,10 +40,12 @@ struct Check: AsyncParsableCommand {
                 problems += error.problems.map { "\($0)" }
             }
         }
-        do throws(MachineListsError) {
-            _ = try MachineLists(path: settings.machinesFile)
-        } catch {
-            problems += error.problems.map { "\($0)" }
+        if settings.feedback.links != nil {
+            do throws(MachineListsError) {
+                _ = try MachineLists(path: settings.feedback.machinesFile)
+            } catch {
+                problems += error.problems.map { "\($0)" }
+            }
         }
         for problem in problems { note(problem) }
         guard problems.isEmpty else { throw ExitCode(1) }
