@@ -26,7 +26,8 @@ private func reward(
 private let nasty = "quote \" comma, line\r\nfeed \\ <tag> é́ \u{2028} |:"
 
 @Suite struct ExportTests {
-    @Test func aRewardIsReadBackAsItWasWritten() throws {
+    /// With everything that a reward can have.
+    private static let full: Reward = {
         var full = reward(1, arms: [("sms-10", 0.42), ("e/~\"mail", 0.58)], chosen: "sms-10", worth: 0.35)
         full.state = .revised
         full.events = [
@@ -42,12 +43,23 @@ private let nasty = "quote \" comma, line\r\nfeed \\ <tag> é́ \u{2028} |:"
         full.context = JSONObject([.init(name: nasty, value: .string(nasty)), .init(name: "n", value: -1.5e-7)])
         full.slotPolicy = "rhythm@v203"
         full.seed = .max
-        for original in [full, reward(2, arms: [], chosen: nil, worth: 0)] {
+        return full
+    }()
+
+    @Test func aRewardIsReadBackAsItWasWritten() throws {
+        for original in [Self.full, reward(2, arms: [], chosen: nil, worth: 0)] {
             let bytes = RewardDocument.json(original)
             #expect(try RewardDocument.decode(bytes) == original)
             let line = RewardExport.file([original], as: .ndjson)
             #expect(line == bytes + [0x0A] && line.count { $0 == 0x0A } == 1)
         }
+    }
+
+    /// Held against docs/schema by Python's jsonschema, and each member must be one that the schema knows.
+    @Test func everyRewardIsByTheSchema() throws {
+        let rewards = [Self.full, reward(2, arms: [], chosen: nil, worth: 0), reward(3, chosen: "b", worth: 1)]
+        let report = try CheckScript.run("schema.py", input: RewardExport.file(rewards, as: .ndjson))
+        #expect(report == "3 rewards\n")
     }
 
     @Test(arguments: [

@@ -1,7 +1,10 @@
 """Feeds an export to the Open Bandit Pipeline and lets it estimate what another policy would have been worth."""
-import io
 import json
+import os
+import pathlib
+import re
 import sys
+import tempfile
 from unittest import mock
 
 # obp imports these for its plots and neural networks. Nothing here uses either, and they are gigabytes.
@@ -12,19 +15,21 @@ sys.modules["torch"].nn = sys.modules["torch.nn"]
 sys.modules["torch"].nn.Module = sys.modules["torch"].utils.data.Dataset = object
 
 import numpy as np
-import pandas as pd
+import pandas
 from obp.ope import (DirectMethod, DoublyRobust, InverseProbabilityWeighting, OffPolicyEvaluation,
                      SelfNormalizedInverseProbabilityWeighting)
 
-# As in docs/contract.md, "Exports".
-rows = pd.read_csv(io.StringIO(sys.stdin.buffer.read().decode("utf-8"), newline="")).dropna(subset=["reward"])
+# The lines of docs/contract.md, "Exports", as they stand there.
+contract = (pathlib.Path(sys.argv[1]) / "docs" / "contract.md").read_text(encoding="utf-8")
+lines = re.search(r"```python\n(rows = .*?)```", contract, re.DOTALL).group(1)
+given = {"pandas": pandas}
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    pathlib.Path("rewards.csv").write_bytes(sys.stdin.buffer.read())
+    exec(lines, given)
+    os.chdir("/")
+rows, feedback = given["rows"], given["feedback"]
 items = rows.filter(regex=r"^probability_\d+$")
-feedback = {
-    "n_rounds": len(rows), "n_actions": items.shape[1], "action": rows["item_id"].to_numpy(),
-    "reward": rows["reward"].to_numpy(), "position": rows["position"].to_numpy(),
-    "pscore": rows["propensity_score"].to_numpy(),
-    "context": pd.get_dummies(rows.filter(like="user_feature_")).to_numpy(dtype=float),
-}
 
 gold = (rows["user_feature_tier"] == "gold").to_numpy()
 policy = np.zeros((len(rows), 3, 1))
