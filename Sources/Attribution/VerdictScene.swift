@@ -128,7 +128,7 @@ struct VerdictScene {
             guard !sighting.network.isEmpty else { continue }
             let isOpen = sighting.kind == .open
             if let other = isOpen ? clicks[sighting.network] : opens[sighting.network],
-                abs(sighting.at.since(other).count) <= 1000
+                (-1000...1000).contains(sighting.at.since(other).count)
             {
                 self.traces[index].insert(.openAndClick)
             }
@@ -169,7 +169,7 @@ struct VerdictScene {
         for (index, sighting) in self.visible.enumerated() {
             if networks.contains(sighting.network) { self.traces[index].insert(.hiddenNetwork) }
             while next < times.count, sighting.at.since(times[next]) > .seconds(5) { next += 1 }
-            if next < times.count, abs(sighting.at.since(times[next]).count) <= 5000 {
+            if next < times.count, (-5000...5000).contains(sighting.at.since(times[next]).count) {
                 self.traces[index].insert(.hiddenNear)
             }
         }

@@ -159,6 +159,20 @@ private func judged(_ sightings: Sighting...) throws -> [Judgement] {
         }
     }
 
+    @Test func impossibleTimesAreJudgedLikeAnyOther() throws {
+        let sightings = [Int64.min, 0, .max].flatMap { milliseconds in
+            Sighting.Kind.allCases.flatMap { kind in
+                [false, true].map { isHidden in
+                    Sighting(
+                        decision: "d", attempt: 1, kind: kind, link: 0, isHidden: isHidden,
+                        at: Timestamp(milliseconds: milliseconds), userAgent: safari, network: "91.4.4.0/24")
+                }
+            }
+        }
+        let judgements = Verdicts.judge(sightings, sentAt: { _ in sent }, lists: try shippedLists())
+        #expect(judgements.allSatisfy { (0...1).contains($0.humanProbability) })
+    }
+
     @Test func aFloodIsNotLookedAt() throws {
         let flood = (0..<10000).map { index in
             seen(.open, after: 600 + Double(index) / 100, agent: "\(safari) \(index)", network: "91.4.4.0/24")

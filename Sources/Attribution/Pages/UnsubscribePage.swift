@@ -123,7 +123,7 @@ package struct UnsubscribePage: Sendable {
         form{margin:0 0 2rem;padding:1rem;border:1px solid var(--line);border-radius:.6rem;background:var(--card)}
         fieldset{border:0;margin:0 0 .75rem;padding:0}legend{font-weight:600;margin-bottom:.25rem;padding:0}
         label{display:block;padding:.35rem 0}input{width:1.1rem;height:1.1rem;vertical-align:-.15rem}
-        button{display:block;width:100%;margin:.4rem 0;padding:.7rem 1rem;border:1px solid var(--line);
+        button{display:block;width:100%;margin:.4rem 0;padding:.7rem 1rem;border:1px solid #767676;
         border-radius:.4rem;background:transparent;color:inherit;font:inherit;text-align:start;cursor:pointer;
         overflow-wrap:anywhere}
         .first{background:#1f5fbf;border-color:#1f5fbf;color:#fff;font-weight:600}
