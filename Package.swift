@@ -95,8 +95,8 @@ let package = Package(
         .target(
             name: "Channels",
             dependencies: [
-                "Attribution", "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport", "ThreadBridge",
-                crypto,
+                "Attribution", "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport",
+                "ThreadBridge", crypto,
                 cryptoExtras, nioCore, yams,
             ],
             swiftSettings: strict),
@@ -128,8 +128,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
-                "LocalTime", "MailIntake", "MartletClient", "Pipeline",
+                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger",
+                "LocalServers", "LocalTime", "MailIntake", "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMPPTransport", "SMTPTransport",
                 "Simulators",
                 "Telemetry",
@@ -173,8 +173,9 @@ let package = Package(
 
         // Tests: real servers, simulators that speak the whole protocol, and independent implementations.
         .testTarget(
-            name: "AttributionTests", dependencies: ["Attribution", "DeliveryModel"], exclude: ["Checks"],
-            swiftSettings: strict),
+            name: "AttributionTests",
+            dependencies: ["Attribution", "Channels", "DeliveryModel"],
+            exclude: ["Checks"], swiftSettings: strict),
         .testTarget(
             name: "ChannelsTests",
             dependencies: [
