@@ -57,7 +57,8 @@ package struct EdgeServer: Service {
     package init(
         settings: EdgeSettings, intake: any DecisionIntake,
         ledger: any LedgerReader & EventLedger & ProfileLedger & AdmissionLedger & RecipientLedger,
-        tracking: TrackingDesk, topics: [String: String], rejects: any RejectsReader, metrics: MetricsRegistry, logger: Logger
+        tracking: TrackingDesk, topics: [String: String], rejects: any RejectsReader, metrics: MetricsRegistry,
+        logger: Logger
     ) throws {
         guard settings.apiToken != nil || EdgeSettings.isLoopback(settings.host) else {
             throw EdgeError(
