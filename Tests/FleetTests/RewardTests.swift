@@ -37,7 +37,7 @@ extension FleetTests.Rewards {
         let base = "http://127.0.0.1:\(edgePort)"
         let world = try await Stage.shared.world([
             "channels:\n":
-                "tracking: {url: \"\(base)\", hidden_link: true}\nchannels:\n  machines: \(Place.repository)/channels/machines.yaml\n"
+                "tracking: {url: \"\(base)\", hidden_link: true}\nchannels:\n"
         ])
         _ = try await world.start("worker")
         let edge = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])
@@ -113,7 +113,7 @@ extension FleetTests.Rewards {
         let base = "http://127.0.0.1:\(edgePort)"
         let world = try await Stage.shared.world([
             "channels:\n":
-                "tracking: {url: \"\(base)\", hidden_link: true}\nchannels:\n  machines: \(Place.repository)/channels/machines.yaml\n"
+                "tracking: {url: \"\(base)\", hidden_link: true}\nchannels:\n"
         ])
         _ = try await world.start("worker")
         _ = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])
@@ -148,14 +148,15 @@ extension FleetTests.Rewards {
         let base = "http://127.0.0.1:\(edgePort)"
         let world = try await Stage.shared.world([
             "channels:\n":
-                "tracking: {url: \"\(base)\"}\ncampaigns:\n  tests: {topic: news}\n  other: {topic: sales}\nchannels:\n  machines: \(Place.repository)/channels/machines.yaml\n"
+                "tracking: {url: \"\(base)\"}\ncampaigns:\n  tests: {topic: news}\n  other: {topic: sales}\nchannels:\n"
         ])
         _ = try await world.start("worker")
         _ = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])
         try await world.append([Wish("d", email: "d@example.com", more: Self.reward)])
         try await world.settles(1)
         let mails = try await world.simulators.messages("smtp")
-        let page = try #require(self.links(of: try #require(mails.first), base: base).first { $0.contains("/u/") })
+        let mail = try #require(mails.first)
+        let page = try #require(self.links(of: mail, base: base).first { $0.contains("/u/") })
 
         let shown = try await Web.send("GET", page, headers: ["Accept-Language": "pl"])
         #expect(shown.status == 200 && shown.body.contains("news") && shown.body.contains("sales"))
