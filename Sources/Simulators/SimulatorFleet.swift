@@ -54,7 +54,7 @@ package final class SimulatorFleet: Sendable {
     package let apns: APNsSimulator
     package let webPush: WebPushSimulator
     /// Who reads what is sent.
-    package let people: People?
+    let people: People?
     /// Where the inbox page and the control API are.
     package let controlURL: String
     /// The variables with which the shipped provider files reach these simulators. Holds secrets: keep it from logs.

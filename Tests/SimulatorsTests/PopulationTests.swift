@@ -78,7 +78,7 @@ extension SimulatorsTests {
             var fates: [MessageFate: Int] = [:]
             for number in 0..<10_000 {
                 let mail = try Self.mail(number)
-                mailboxes[population.mailbox(of: mail.recipient), default: 0] += 1
+                mailboxes[population.person(mail.recipient).mailbox, default: 0] += 1
                 for act in population.acts(for: mail) {
                     if act.kind != .scan { acts[act.kind, default: 0] += 1 }
                     if let fate = act.fate { fates[fate, default: 0] += 1 }
@@ -133,7 +133,7 @@ extension SimulatorsTests {
                     #expect(Set(scans.map(\.marks)).count == 1)
                 }
                 let open = acts.first { $0.kind == .open }
-                switch population.mailbox(of: mail.recipient) {
+                switch population.person(mail.recipient).mailbox {
                 case .applePrivacy: #expect(open?.visits.isEmpty != false)
                 case .imageProxy:
                     #expect(

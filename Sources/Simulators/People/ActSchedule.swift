@@ -5,7 +5,9 @@ struct DueAct: Sendable {
     /// Unix time in milliseconds.
     var due: Int64
     /// Those that are due in the same millisecond come in the order in which they were planned.
-    var order: UInt64 = 0
+    var order = 0
+    /// From 1, the same however often it is tried.
+    var number = 0
     let act: PlannedAct
     let letter: Letter
     /// What the same person does about it afterwards, in order: nobody clicks before they have opened, however fast
@@ -19,14 +21,15 @@ struct DueAct: Sendable {
 
 struct ActSchedule: Sendable {
     private var heap: [DueAct] = []
-    private var planned: UInt64 = 0
+    private var added = 0
 
     var count: Int { self.heap.count }
 
     mutating func add(_ act: DueAct) {
         var act = act
-        self.planned += 1
-        act.order = self.planned
+        self.added += 1
+        act.order = self.added
+        if act.number == 0 { act.number = self.added }
         self.heap.append(act)
         var child = self.heap.count - 1
         while child > 0 {

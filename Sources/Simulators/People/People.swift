@@ -47,13 +47,24 @@ struct Letter: Sendable {
     let takenAt: Timestamp
     let wayBack: WayBack
 
+    /// Without what its acts have no need of: many letters wait for a long time.
+    func kept(for acts: [PlannedAct]) -> Letter {
+        var message = self.message
+        message.links = MessageLinks()
+        let comesBack = acts.contains { $0.kind == .bounce || $0.kind == .complaint }
+        if case .mail = self.wayBack, !comesBack {
+            return Letter(message: message, takenAt: self.takenAt, wayBack: .none)
+        }
+        return Letter(message: message, takenAt: self.takenAt, wayBack: self.wayBack)
+    }
+
     /// When an act is due; Unix time in milliseconds.
     func due(_ act: PlannedAct, _ timeScale: Double) -> Int64 {
         self.takenAt.milliseconds + Int64(act.delay * 1000 / timeScale)
     }
 }
 
-package final class People: Sendable {
+final class People: Sendable {
     /// A message as a simulator leaves it; it is read later, on another thread.
     enum Arrival: Sendable {
         case mail(ReceivedMail, provider: String)
@@ -85,7 +96,7 @@ package final class People: Sendable {
     /// Begins to look for what is due.
     ///
     /// - Throws: ``SimulatorError`` for URLs that are none.
-    package static func start(_ settings: PeopleSettings) throws(SimulatorError) -> People {
+    static func start(_ settings: PeopleSettings) throws(SimulatorError) -> People {
         guard let origin = TrackingOrigin(settings.trackingURL) else {
             throw SimulatorError("\(settings.trackingURL) is not a URL whose links can be visited")
         }
@@ -102,29 +113,29 @@ package final class People: Sendable {
         self.state = Protected(State(population: Population(settings.dials)))
     }
 
-    package var dials: PeopleDials { self.state.withLock { $0.population.dials } }
+    var dials: PeopleDials { self.state.withLock { $0.population.dials } }
 
     /// From the next message on; what is planned stays planned.
-    package func setDials(_ dials: PeopleDials) {
+    func setDials(_ dials: PeopleDials) {
         self.state.withLock { $0.population = Population(dials) }
     }
 
-    package var counts: PeopleCounts { self.record.counts }
+    var counts: PeopleCounts { self.record.counts }
 
     /// Up to `limit` acts with a number above `number` that are still kept, the oldest first.
-    package func acts(after number: Int, limit: Int) -> [PeopleAct] {
+    func acts(after number: Int, limit: Int) -> [PeopleAct] {
         self.record.acts(after: number, limit: limit)
     }
 
     /// Messages that came, acts that wait or are under way, and acts that were given up for want of room.
-    package var totals: (messages: Int, waiting: Int, givenUp: Int) {
+    var totals: (messages: Int, waiting: Int, givenUp: Int) {
         self.state.withLock { state in
             (state.messages, state.schedule.count + state.running + state.arrivals.count, state.givenUp)
         }
     }
 
     /// Gives up what is planned, and returns when what is under way has ended.
-    package func stop() async {
+    func stop() async {
         let pump = self.pump.withLock { pump in
             defer { pump = nil }
             return pump
@@ -177,7 +188,8 @@ extension People {
         }
         for (arrival, now) in arrivals {
             for letter in self.letters(arrival, at: now) {
-                let acts = self.due(population.acts(for: letter.message), letter, population.dials.timeScale)
+                let planned = population.acts(for: letter.message)
+                let acts = self.due(planned, letter.kept(for: planned), population.dials.timeScale)
                 self.state.withLock { state in
                     let room = max(0, self.settings.waitingMax - state.schedule.count)
                     for act in acts.prefix(room) { state.schedule.add(act) }

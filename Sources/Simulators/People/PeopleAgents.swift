@@ -4,11 +4,11 @@
 // network somebody has is drawn.
 
 /// What a web server sees of a visitor.
-package struct VisitorMarks: Sendable, Hashable {
+struct VisitorMarks: Sendable, Hashable {
     /// The header User-Agent.
-    package let userAgent: String
+    let userAgent: String
     /// IPv4, as the header X-Forwarded-For carries it.
-    package let address: String
+    let address: String
 }
 
 /// A network of IPv4 addresses, such as 17.58.0.0/16.

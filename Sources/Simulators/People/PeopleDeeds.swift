@@ -130,10 +130,10 @@ struct PeopleDeeds: Sendable {
             due.act.kind == .bounce
             ? ReturnedMail.bounce(
                 of: headers, to: returnPath, recipient: letter.message.recipient, fate: due.act.fate ?? .unknown,
-                takenAt: letter.takenAt, at: record.at, number: Int(truncatingIfNeeded: due.order))
+                takenAt: letter.takenAt, at: record.at, number: due.number)
             : ReturnedMail.complaint(
                 about: headers, to: returnPath, recipient: letter.message.recipient, takenAt: letter.takenAt,
-                at: record.at, number: Int(truncatingIfNeeded: due.order))
+                at: record.at, number: due.number)
         let results = await door.send(
             SMTPEnvelope(sender: mail.sender, recipients: [mail.recipient]), message: ByteBuffer(bytes: mail.content))
         switch results.first {
@@ -170,7 +170,8 @@ struct PeopleDeeds: Sendable {
                     due.act.fate ?? .delivered, url: url, id: message.id, to: message.recipient, from: ours,
                     at: record.at)
                 : webhook.reply(
-                    "STOP", url: url, id: hexadecimal(UInt64(bitPattern: record.at.milliseconds), due.order),
+                    "STOP", url: url,
+                    id: hexadecimal(UInt64(bitPattern: due.letter.takenAt.milliseconds), UInt64(due.number)),
                     from: message.recipient, to: ours, at: record.at)
             await self.post(request, &record)
         case .mail, .none: record.failure = Self.noWayBack
@@ -179,7 +180,7 @@ struct PeopleDeeds: Sendable {
     }
 
     @concurrent
-    private func post(_ request: WebhookRequest, _ record: inout PeopleAct) async {
+    private func post(_ request: SMSCallback, _ record: inout PeopleAct) async {
         record.method = request.method
         record.url = request.url
         let headers = request.headers.sorted { $0.key < $1.key }.map { HTTPHeader($0.key, $0.value) }

@@ -59,7 +59,8 @@ package struct PeopleDials: Sendable, Hashable {
     /// Nobody does anything.
     package init() {}
 
-    /// People who do all there is to do; a day passes in a minute.
+    /// People who do all there is to do, an hour in a minute: fast enough to watch, and people are still slower than
+    /// machines.
     package static var lively: PeopleDials {
         var dials = PeopleDials()
         dials.gateway = 0.15
@@ -75,7 +76,7 @@ package struct PeopleDials: Sendable, Hashable {
         dials.hardBounce = 0.01
         dials.softBounce = 0.01
         dials.block = 0.003
-        dials.timeScale = 1_440
+        dials.timeScale = 60
         return dials
     }
 

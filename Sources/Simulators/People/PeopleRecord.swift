@@ -1,34 +1,34 @@
 // The truth of what people and machines did, against which what the fleet believes can be held.
 
-package import DeliveryModel
+import DeliveryModel
 import ThreadBridge
 
 /// One act, when it was done.
-package struct PeopleAct: Sendable, Hashable {
+struct PeopleAct: Sendable, Hashable {
     /// From 1, in the order in which acts were done.
-    package var number = 0
-    package let at: Timestamp
+    var number = 0
+    let at: Timestamp
     /// When the message was taken.
-    package let takenAt: Timestamp
-    package let channel: TakenMessage.Channel
-    package let provider: String
+    let takenAt: Timestamp
+    let channel: TakenMessage.Channel
+    let provider: String
     /// Message-ID, or the provider's id.
-    package let message: String
-    package let recipient: String
-    package let actor: PlannedAct.Actor
-    package let kind: PlannedAct.Kind
-    package let isHuman: Bool
+    let message: String
+    let recipient: String
+    let actor: PlannedAct.Actor
+    let kind: PlannedAct.Kind
+    let isHuman: Bool
     /// Of what was asked for over HTTP.
-    package var method: String?
-    package var url: String?
-    package var marks: VisitorMarks?
+    var method: String?
+    var url: String?
+    var marks: VisitorMarks?
     /// HTTP's or SMTP's; nil when there was no answer, or nothing to ask.
-    package var status: Int?
+    var status: Int?
     /// Where the answer leads to.
-    package var location: String?
-    package var fate: MessageFate?
+    var location: String?
+    var fate: MessageFate?
     /// Why there is no answer.
-    package var failure: String?
+    var failure: String?
 
     init(_ due: DueAct, at now: Timestamp) {
         self.at = now
@@ -67,16 +67,16 @@ package struct PeopleAct: Sendable, Hashable {
 }
 
 /// How often each kind of act was done, by actor.
-package struct PeopleCounts: Sendable, Hashable {
-    package struct Key: Sendable, Hashable {
-        package let actor: PlannedAct.Actor
-        package let kind: PlannedAct.Kind
+struct PeopleCounts: Sendable, Hashable {
+    struct Key: Sendable, Hashable {
+        let actor: PlannedAct.Actor
+        let kind: PlannedAct.Kind
     }
 
     /// Each act once, however many requests it took.
-    package var acts: [Key: Int] = [:]
+    var acts: [Key: Int] = [:]
     /// Requests that had no answer.
-    package var failures = 0
+    var failures = 0
 
     /// Sorted by their names.
     var rows: [(actor: String, act: String, count: Int)] {

@@ -7,8 +7,8 @@
 import Foundation
 
 /// What is known of a message when it has been taken.
-package struct TakenMessage: Sendable, Hashable {
-    package enum Channel: String, Sendable { case email, sms, push }
+struct TakenMessage: Sendable, Hashable {
+    enum Channel: String, Sendable { case email, sms, push }
 
     let channel: Channel
     /// The simulator that took it, such as `smtp`.
@@ -29,8 +29,8 @@ package struct TakenMessage: Sendable, Hashable {
 }
 
 /// Something that somebody is going to do.
-package struct PlannedAct: Sendable, Hashable {
-    package enum Actor: String, Sendable {
+struct PlannedAct: Sendable, Hashable {
+    enum Actor: String, Sendable {
         case person, gateway
         case applePrivacy = "apple_privacy"
         case imageProxy = "image_proxy"
@@ -40,7 +40,7 @@ package struct PlannedAct: Sendable, Hashable {
         case smsProvider = "sms_provider"
     }
 
-    package enum Kind: String, Sendable {
+    enum Kind: String, Sendable {
         case open, click, conversion, unsubscribe, complaint, stop
         case oneClick = "one_click"
         case prefetch, scan, preview
@@ -75,7 +75,7 @@ package struct PlannedAct: Sendable, Hashable {
 }
 
 /// Where a message ended, as far as servers know.
-package enum MessageFate: String, Sendable, CaseIterable {
+enum MessageFate: String, Sendable {
     case delivered
     /// There is no such recipient.
     case unknown
@@ -86,17 +86,17 @@ package enum MessageFate: String, Sendable, CaseIterable {
 }
 
 /// The recipients of all messages.
-package struct Population: Sendable {
-    package enum Mailbox: String, Sendable, CaseIterable { case gateway, applePrivacy, imageProxy, own }
+struct Population: Sendable {
+    enum Mailbox: Sendable { case gateway, applePrivacy, imageProxy, own }
 
     /// Within so many seconds of the delivery a gateway has looked.
     static let gatewaySeconds = 3.0
     private static let openSigma = 1.2
     private static let clickSigma = 0.8
 
-    package let dials: PeopleDials
+    let dials: PeopleDials
 
-    package init(_ dials: PeopleDials) {
+    init(_ dials: PeopleDials) {
         self.dials = dials
     }
 
@@ -114,9 +114,6 @@ package struct Population: Sendable {
         let previewer: VisitorFamily
     }
 
-    /// What sort of mailbox this recipient has.
-    package func mailbox(of recipient: String) -> Mailbox { self.person(recipient).mailbox }
-
     func person(_ recipient: String) -> Person {
         var dice = self.dice(recipient)
         let draw = dice.unit()
@@ -126,15 +123,22 @@ package struct Population: Sendable {
             ? .gateway
             : draw < dials.gateway + dials.applePrivacy
                 ? .applePrivacy : draw < dials.gateway + dials.applePrivacy + dials.imageProxy ? .imageProxy : .own
+        let isGone = dice.unit() < dials.hardBounce
+        let hasPreviews = dice.unit() < dials.preview
+        let browser = VisitorFamily.person.marks(&dice)
+        let program = VisitorFamily.mailProgram.marks(&dice)
         return Person(
-            mailbox: mailbox, isGone: dice.unit() < dials.hardBounce, hasPreviews: dice.unit() < dials.preview,
-            browser: VisitorFamily.person.marks(&dice), program: VisitorFamily.mailProgram.marks(&dice),
+            mailbox: mailbox, isGone: isGone, hasPreviews: hasPreviews,
+            browser: browser,
+            // From the same place; half of them read mails in the browser.
+            program: VisitorMarks(
+                userAgent: dice.unit() < 0.5 ? browser.userAgent : program.userAgent, address: browser.address),
             gateway: dice.one(of: VisitorFamily.gateways), proxy: dice.one(of: VisitorFamily.imageProxies),
             previewer: dice.one(of: VisitorFamily.previews))
     }
 
     /// All that follows from one message, in no order.
-    package func acts(for message: TakenMessage) -> [PlannedAct] {
+    func acts(for message: TakenMessage) -> [PlannedAct] {
         let person = self.person(message.recipient)
         var dice = self.dice(message.recipient + "\n" + message.key)
         var fateDice = self.dice(message.recipient + "\n" + (message.fateKey ?? message.key) + "\nfate")

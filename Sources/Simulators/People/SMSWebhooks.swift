@@ -6,7 +6,7 @@ import DeliveryModel
 import Foundation
 
 /// A request to a customer's server.
-struct WebhookRequest: Sendable, Hashable {
+struct SMSCallback: Sendable, Hashable {
     var method = "POST"
     var url: String
     var headers: [String: String]
@@ -40,7 +40,7 @@ enum SMSWebhook: Sendable, Hashable {
     ///   - ours: The number or name that sent it.
     func receipt(
         _ fate: MessageFate, url: String, id: String, to person: String, from ours: String, at now: Timestamp
-    ) -> WebhookRequest {
+    ) -> SMSCallback {
         switch self {
         case .twilio(let account, let token):
             // https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
@@ -101,7 +101,7 @@ enum SMSWebhook: Sendable, Hashable {
     /// - Parameter id: Of the person's message.
     func reply(
         _ text: String, url: String, id: String, from person: String, to ours: String, at now: Timestamp
-    ) -> WebhookRequest {
+    ) -> SMSCallback {
         switch self {
         case .twilio(let account, let token):
             // https://www.twilio.com/docs/messaging/guides/webhook-request
@@ -209,11 +209,11 @@ enum SMSWebhook: Sendable, Hashable {
 
     /// https://www.twilio.com/docs/usage/security#validating-requests: HMAC-SHA1 over the URL and, sorted by name, each
     /// field's name and value.
-    private static func twilio(_ url: String, _ fields: [String: String], _ token: String) -> WebhookRequest {
+    private static func twilio(_ url: String, _ fields: [String: String], _ token: String) -> SMSCallback {
         let signed = url + fields.sorted { $0.key < $1.key }.map { $0.key + $0.value }.joined()
         let code = HMAC<Insecure.SHA1>.authenticationCode(
             for: Data(signed.utf8), using: SymmetricKey(data: Data(token.utf8)))
-        return WebhookRequest(
+        return SMSCallback(
             url: url,
             headers: [
                 "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8", "User-Agent": "TwilioProxy/1.1",
@@ -224,14 +224,14 @@ enum SMSWebhook: Sendable, Hashable {
     /// https://developer.vonage.com/en/getting-started/concepts/webhooks: a token of HS256, with a hash of the body in it.
     private static func vonage(
         _ url: String, _ message: JSONValue, _ key: String, _ secret: String, _ now: Timestamp
-    ) -> WebhookRequest {
+    ) -> SMSCallback {
         let body = message.encoded()
         let token = Self.token(
             [
                 "iat": .integer(now.milliseconds / 1000), "jti": .string(Self.nonce(body, now)), "iss": "Vonage",
                 "payload_hash": .string(Self.sha256(body)), "api_key": .string(key),
             ], secret)
-        return WebhookRequest(
+        return SMSCallback(
             url: url, headers: ["Content-Type": "application/json", "Authorization": "Bearer \(token)"], body: body)
     }
 
@@ -239,7 +239,7 @@ enum SMSWebhook: Sendable, Hashable {
     /// where there is one, of the body.
     private static func messageBird(
         _ method: String, _ url: String, _ body: [UInt8], _ key: String, _ now: Timestamp
-    ) -> WebhookRequest {
+    ) -> SMSCallback {
         let second = now.milliseconds / 1000
         var claims = JSONObject([
             .init(name: "iss", value: "MessageBird"), .init(name: "nbf", value: .integer(second)),
@@ -250,19 +250,19 @@ enum SMSWebhook: Sendable, Hashable {
         if !body.isEmpty { claims["payload_hash"] = .string(Self.sha256(body)) }
         var headers = ["MessageBird-Signature-JWT": Self.token(.object(claims), key)]
         if !body.isEmpty { headers["Content-Type"] = "application/x-www-form-urlencoded" }
-        return WebhookRequest(method: method, url: url, headers: headers, body: body)
+        return SMSCallback(method: method, url: url, headers: headers, body: body)
     }
 
     /// HMAC-SHA256 over the body, a nonce and the time, with dots between.
     private static func sinch(
         _ url: String, _ message: JSONValue, _ token: String, _ now: Timestamp
-    ) -> WebhookRequest {
+    ) -> SMSCallback {
         let body = message.encoded()
         let nonce = Self.nonce(body, now)
         let second = String(now.milliseconds / 1000)
         let code = HMAC<SHA256>.authenticationCode(
             for: Data(body) + Data(".\(nonce).\(second)".utf8), using: SymmetricKey(data: Data(token.utf8)))
-        return WebhookRequest(
+        return SMSCallback(
             url: url,
             headers: [
                 "Content-Type": "application/json", "x-sinch-webhook-signature": Data(code).base64EncodedString(),
@@ -272,10 +272,10 @@ enum SMSWebhook: Sendable, Hashable {
     }
 
     /// Name and password as the customer set them: ours and the account's key.
-    private static func infobip(_ url: String, _ result: JSONValue, _ key: String) -> WebhookRequest {
+    private static func infobip(_ url: String, _ result: JSONValue, _ key: String) -> SMSCallback {
         let body = JSONValue.object(JSONObject([.init(name: "results", value: .array([result]))])).encoded()
         let credentials = Data("martlet:\(key)".utf8).base64EncodedString()
-        return WebhookRequest(
+        return SMSCallback(
             url: url, headers: ["Content-Type": "application/json", "Authorization": "Basic \(credentials)"], body: body
         )
     }

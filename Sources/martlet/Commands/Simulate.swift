@@ -79,8 +79,14 @@ struct Simulate: AsyncParsableCommand {
         guard self.people != "none" else { return nil }
         var dials = PeopleDials.lively
         if self.people != "lively" {
-            let text = try Data(contentsOf: URL(fileURLWithPath: self.people))
-            dials = try PeopleDials().changed(by: JSONValue.parse(Array(text)))
+            guard let text = try? Data(contentsOf: URL(fileURLWithPath: self.people)) else {
+                throw ValidationError("--people: \(self.people) cannot be read")
+            }
+            do {
+                dials = try PeopleDials().changed(by: JSONValue.parse(Array(text)))
+            } catch let error as JSONSyntaxError {
+                throw ValidationError("\(self.people), line \(error.line): \(error.problem)")
+            }
         }
         if let timeScale { dials = try dials.changed(by: ["time_scale": .number(timeScale)]) }
         var settings = PeopleSettings(dials: dials)
