@@ -67,6 +67,7 @@ let package = Package(
 
         // Row 1. Drivers and pure decisions: no word of Redis keys, SQL or templates here.
         .target(name: "Learning", dependencies: ["DeliveryModel"], swiftSettings: strict),
+        .target(name: "Attribution", dependencies: ["DeliveryModel", crypto], swiftSettings: strict),
         .target(name: "LocalTime", dependencies: ["DeliveryModel", "ThreadBridge"], swiftSettings: strict),
         .target(
             name: "RedisClient", dependencies: ["CHiredis", "ThreadBridge", logging, nioCore, nioPosix, nioSSL],
@@ -85,15 +86,15 @@ let package = Package(
 
         // Row 2. Adapters put a port of DeliveryModel on a driver; the pipeline sees ports only.
         .target(
-            name: "Queue", dependencies: ["DeliveryModel", "RedisClient", "ThreadBridge", logging],
+            name: "Queue", dependencies: ["Attribution", "DeliveryModel", "RedisClient", "ThreadBridge", logging],
             resources: [.embedInCode("Scripts")], swiftSettings: strict),
         .target(
-            name: "Ledger", dependencies: ["DeliveryModel", "PostgresClient", "ThreadBridge", logging],
+            name: "Ledger", dependencies: ["Attribution", "DeliveryModel", "PostgresClient", "ThreadBridge", logging],
             resources: [.embedInCode("Migrations"), .embedInCode("SQL")], swiftSettings: strict),
         .target(
             name: "Channels",
             dependencies: [
-                "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport", "ThreadBridge",
+                "Attribution", "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport", "ThreadBridge",
                 crypto,
                 cryptoExtras, nioCore, yams,
             ],
@@ -101,14 +102,14 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", lifecycle, logging,
+                "Attribution", "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", lifecycle, logging,
                 metrics,
             ],
             swiftSettings: strict),
         .target(
             name: "Edge",
             dependencies: [
-                "DeliveryModel", "Telemetry", crypto, httpTypes, hummingbird, hummingbirdTLS, lifecycle, logging,
+                "Attribution", "DeliveryModel", "Telemetry", "ThreadBridge", hummingbirdCore, crypto, httpTypes, hummingbird, hummingbirdTLS, lifecycle, logging,
                 nioCore,
                 nioSSL,
             ],
@@ -126,7 +127,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
+                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
                 "LocalTime", "MailIntake", "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMPPTransport", "SMTPTransport",
                 "Simulators",
@@ -171,6 +172,9 @@ let package = Package(
             path: "loadtests/queue", exclude: ["run", "noop.rb"], swiftSettings: strict),
 
         // Tests: real servers, simulators that speak the whole protocol, and independent implementations.
+        .testTarget(
+            name: "AttributionTests", dependencies: ["Attribution", "DeliveryModel"], exclude: ["Checks"],
+            swiftSettings: strict),
         .testTarget(
             name: "ChannelsTests",
             dependencies: [

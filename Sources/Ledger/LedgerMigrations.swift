@@ -23,5 +23,7 @@ enum LedgerMigrations {
             number: 8, name: "providers", sql: String(decoding: PackageResources._008_providers_sql, as: UTF8.self)),
         PostgresMigration(
             number: 9, name: "devices", sql: String(decoding: PackageResources._009_devices_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 10, name: "rewards", sql: String(decoding: PackageResources._010_rewards_sql, as: UTF8.self)),
     ]
 }
