@@ -30,31 +30,96 @@ extension FleetTests.People {
         try await world.settles(40)
 
         // Each mail was read before there is nothing left to do.
-        var people: [(id: String, act: String, status: Int64)] = []
-        try await eventually("everybody has done what they would") {
-            let summary = try await Web.get("\(simulators.control)/people").json["counts"]
-            return summary["messages"].int == 40 && summary["waiting"].int == 0
-        }
-        let lines = try await Web.get("\(simulators.control)/people/acts").body.split(separator: "\n")
-        for line in lines {
-            let act = try #require(try JSONValue.parse(Array(line.utf8)).object)
-            guard case .integer(let status)? = act["status"] else { continue }
-            let id = act["recipient"]?.string?.prefix { $0 != "@" } ?? ""
-            people.append((String(id), act["act"]?.string ?? "", status))
-        }
-        #expect(people.allSatisfy { $0.status == 250 })
-        let bounced = Set(people.filter { $0.act == "bounce" }.map(\.id))
-        let complained = Set(people.filter { $0.act == "complaint" }.map(\.id))
-        #expect((10...30).contains(bounced.count) && !complained.isEmpty)
+        let acts = try await Self.acts(simulators, messages: 40)
+        let brought = acts.filter { $0.act == "bounce" || $0.act == "complaint" }
+        #expect(brought.allSatisfy { $0.status == 250 })
+        let bounced = Set(brought.filter { $0.act == "bounce" }.map(\.id))
+        #expect((10...30).contains(bounced.count) && bounced.count < brought.count)
 
         try await eventually("\(bounced.count) mails have failed") {
             try await world.count("SELECT count(*) FROM settlements WHERE state = 'failed'") == bounced.count
         }
         #expect(Set(try await world.query("SELECT id FROM settlements WHERE state = 'failed'")) == bounced)
-        // Whoever complained or is not there gets no more.
-        let metrics = try await Web.get("\(edge.ops)/metrics").body
-        #expect(metrics.contains("martlet_mail_results_total{result=\"recorded\"} \(bounced.count + complained.count)"))
         #expect(try await worker.program.terminate() == 0)
         #expect(try await edge.program.terminate() == 0)
+    }
+
+    @Test func theLedgerSawAllWhoCame() async throws {
+        let port = try LoopbackPort.free()
+        let world = try await Stage.shared.world([
+            "channels:\n": "tracking: {url: 'https://t.example.com', hidden_link: true}\nchannels:\n"
+        ])
+        let dials = world.folder + "/people.json"
+        try #"{"gateway": 0.3, "apple_privacy": 0.3, "image_proxy": 0.3, "open": 0.7, "click": 0.7}"#
+            .write(toFile: dials, atomically: true, encoding: .utf8)
+        let simulators = try await Simulators.start(
+            in: world.folder + "/simulators",
+            [
+                "--people", dials, "--tracking-url", "https://t.example.com", "--tracking-via",
+                "http://127.0.0.1:\(port)", "--time-scale", "100000",
+            ])
+        let worker = try await world.start("worker", simulators.environment)
+        let edge = try await world.start(
+            "edge", simulators.environment.merging(["MARTLET_EDGE_PORT": "\(port)"]) { $1 }, isReady: false)
+        try await eventually("the edge answers") {
+            (try? await Web.get("http://127.0.0.1:\(port)/o/none").status) == 200
+        }
+        try await world.append((0..<40).map { Wish("mail-\($0)", email: "mail-\($0)@example.com") })
+        try await world.settles(40)
+
+        let acts = try await Self.acts(simulators, messages: 40)
+        let visits = acts.filter { $0.method != nil }
+        #expect(visits.allSatisfy { $0.status == ($0.kind == "open" ? 200 : 302) })
+        #expect(Set(visits.map(\.actor)) == ["person", "gateway", "apple_privacy", "image_proxy"])
+        let truth = Set(visits.map { "\($0.id)|\($0.kind)|\($0.method ?? "")|\($0.agent)|\($0.network)" })
+        let seen = "SELECT decision, kind, upper(method), user_agent, network FROM sightings"
+        var ledger: Set<String> = []
+        try await eventually("\(truth.count) sightings are in the ledger, not \(ledger.count)") {
+            ledger = Set(try await world.query(seen))
+            return ledger.count >= truth.count
+        }
+        #expect(ledger == truth)
+        // What is hidden was found by gateways alone.
+        let finders = try await world.query("SELECT DISTINCT decision FROM sightings WHERE is_hidden")
+        #expect(Set(finders) == Set(acts.filter { $0.actor == "gateway" }.map(\.id)))
+        #expect(try await worker.program.terminate() == 0)
+        #expect(try await edge.program.terminate() == 0)
+    }
+
+    private struct Act {
+        let id: String
+        let actor: String
+        let act: String
+        let status: Int64?
+        let method: String?
+        /// What the URL is for.
+        let kind: String
+        let agent: String
+        /// As the edge keeps it.
+        let network: String
+
+        init(_ json: JSONObject) {
+            func text(_ name: String) -> String? { json[name]?.string }
+            self.id = String((text("recipient") ?? "").prefix { $0 != "@" })
+            self.actor = text("actor") ?? ""
+            self.act = text("act") ?? ""
+            if case .integer(let status)? = json["status"] { self.status = status } else { self.status = nil }
+            self.method = text("method")
+            self.kind = text("url")?.contains("/o/") == true ? "open" : "click"
+            self.agent = text("user_agent") ?? ""
+            let numbers = (text("address") ?? "").split(separator: ".").prefix(3)
+            self.network = numbers.joined(separator: ".") + ".0/24"
+        }
+    }
+
+    /// All acts, once nobody has anything left to do.
+    private static func acts(_ simulators: Simulators, messages: Int) async throws -> [Act] {
+        try await eventually("everybody has done what they would") {
+            let summary = try await Web.get("\(simulators.control)/people").json["counts"]
+            return summary["messages"].int == messages && summary["waiting"].int == 0
+        }
+        return try await Web.get("\(simulators.control)/people/acts").body.split(separator: "\n").map { line in
+            Act(try #require(try JSONValue.parse(Array(line.utf8)).object))
+        }
     }
 }

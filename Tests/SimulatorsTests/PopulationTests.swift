@@ -71,6 +71,20 @@ extension SimulatorsTests {
             #expect(push.links.map(\.url) == ["https://t.example.com/c/p"])
         }
 
+        @Test func aFormIsSentAsABrowserSendsIt() {
+            let form = PageForm(
+                page: """
+                    <form action="/search"><input name=q></form><form METHOD='post' action="/u/x?a=1&amp;b=2">
+                    <input type=hidden name=id value="1 &amp; 2"><input type=checkbox name=all value=1>
+                    <input type=radio name=why value=spam><input type=radio name=why value=often checked>
+                    <button name=go value=yes>Yes</button><button name=go value=no>No</button></form>
+                    <form method=post><input name=other></form>
+                    """)
+            #expect(form?.action == "/u/x?a=1&b=2")
+            #expect(form?.body == "id=1+%26+2&why=often&go=yes")
+            #expect(PageForm(page: "<p>no form") == nil)
+        }
+
         @Test func sharesAreThoseOfTheDials() throws {
             let population = Population(Self.dials)
             var acts: [PlannedAct.Kind: Int] = [:]

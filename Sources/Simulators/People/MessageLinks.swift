@@ -125,6 +125,7 @@ struct PageForm: Sendable, Hashable {
     /// The first form of a page that is posted; nil when there is none.
     init?(page: String) {
         var isFound = false
+        var isPressed = false
         var action: String?
         var fields: [String] = []
         for element in HTMLElements(page) {
@@ -132,7 +133,18 @@ struct PageForm: Sendable, Hashable {
                 if isFound { break }
                 isFound = element.attributes["method"]?.lowercased() == "post"
                 action = element.attributes["action"].flatMap { $0.isEmpty ? nil : $0 }
-            } else if isFound, ["input", "button"].contains(element.name), let name = element.attributes["name"] {
+            } else if isFound, let name = element.attributes["name"] {
+                switch (element.name, element.attributes["type"]?.lowercased() ?? "") {
+                case ("button", "button"), ("button", "reset"), ("input", "button"), ("input", "reset"): continue
+                // One button is pressed, the first.
+                case ("button", _), ("input", "submit"), ("input", "image"):
+                    if isPressed { continue }
+                    isPressed = true
+                case ("input", "checkbox"), ("input", "radio"):
+                    if element.attributes["checked"] == nil { continue }
+                case ("input", _): break
+                default: continue
+                }
                 fields.append("\(formEncoded(name))=\(formEncoded(element.attributes["value"] ?? ""))")
             }
         }
