@@ -16,15 +16,16 @@ extension FleetTests.People {
                 "message_id_domain: mail.example.com\nreturn_path: {domain: bounces.example.com, key_env: RETURN_KEY}",
             "channels:\n": "mail: {port: \(port)}\nchannels:\n  bounces: \(Place.repository)/channels/bounces.yaml\n",
         ])
+        let secret = ["RETURN_KEY": "0123456789abcdef"]
+        // First, while the port is as free as it was.
+        let edge = try await world.start("edge", secret)
         let dials = world.folder + "/people.json"
         try #"{"hard_bounce": 0.3, "soft_bounce": 0.2, "open": 0.5, "complaint": 0.5}"#
             .write(toFile: dials, atomically: true, encoding: .utf8)
         let simulators = try await Simulators.start(
             in: world.folder + "/simulators",
             ["--people", dials, "--mail-door", "127.0.0.1:\(port)", "--time-scale", "100000"])
-        let environment = simulators.environment.merging(["RETURN_KEY": "0123456789abcdef"]) { $1 }
-        let worker = try await world.start("worker", environment)
-        let edge = try await world.start("edge", environment)
+        let worker = try await world.start("worker", simulators.environment.merging(secret) { $1 })
         let ids = (0..<40).map { "mail-\($0)" }
         try await world.append(ids.map { Wish($0, email: "\($0)@example.com") })
         try await world.settles(40)
@@ -45,32 +46,28 @@ extension FleetTests.People {
     }
 
     @Test func theLedgerSawAllWhoCame() async throws {
-        let port = try LoopbackPort.free()
         let world = try await Stage.shared.world([
             "channels:\n": "tracking: {url: 'https://t.example.com', hidden_link: true}\nchannels:\n"
         ])
+        let edge = try await world.start("edge")
         let dials = world.folder + "/people.json"
-        try #"{"gateway": 0.3, "apple_privacy": 0.3, "image_proxy": 0.3, "open": 0.7, "click": 0.7}"#
+        try #"{"gateway": 0.3, "apple_privacy": 0.3, "image_proxy": 0.3, "preview": 0.5, "open": 0.7, "click": 0.7}"#
             .write(toFile: dials, atomically: true, encoding: .utf8)
         let simulators = try await Simulators.start(
             in: world.folder + "/simulators",
             [
                 "--people", dials, "--tracking-url", "https://t.example.com", "--tracking-via",
-                "http://127.0.0.1:\(port)", "--time-scale", "100000",
+                edge.edge.replacing("/v1/decisions", with: ""), "--time-scale", "100000",
             ])
         let worker = try await world.start("worker", simulators.environment)
-        let edge = try await world.start(
-            "edge", simulators.environment.merging(["MARTLET_EDGE_PORT": "\(port)"]) { $1 }, isReady: false)
-        try await eventually("the edge answers") {
-            (try? await Web.get("http://127.0.0.1:\(port)/o/none").status) == 200
-        }
-        try await world.append((0..<40).map { Wish("mail-\($0)", email: "mail-\($0)@example.com") })
-        try await world.settles(40)
+        try await world.append(
+            (0..<40).map { Wish("mail-\($0)", email: "mail-\($0)@example.com") } + Wish.texts("text", 10))
+        try await world.settles(50)
 
-        let acts = try await Self.acts(simulators, messages: 40)
+        let acts = try await Self.acts(simulators, messages: 50)
         let visits = acts.filter { $0.method != nil }
         #expect(visits.allSatisfy { $0.status == ($0.kind == "open" ? 200 : 302) })
-        #expect(Set(visits.map(\.actor)) == ["person", "gateway", "apple_privacy", "image_proxy"])
+        #expect(Set(visits.map(\.actor)) == ["person", "gateway", "apple_privacy", "image_proxy", "preview_bot"])
         let truth = Set(visits.map { "\($0.id)|\($0.kind)|\($0.method ?? "")|\($0.agent)|\($0.network)" })
         let seen = "SELECT decision, kind, upper(method), user_agent, network FROM sightings"
         var ledger: Set<String> = []
@@ -100,7 +97,10 @@ extension FleetTests.People {
 
         init(_ json: JSONObject) {
             func text(_ name: String) -> String? { json[name]?.string }
-            self.id = String((text("recipient") ?? "").prefix { $0 != "@" })
+            let recipient = text("recipient") ?? ""
+            // As `Wish.texts` numbers them.
+            let number = recipient.hasPrefix("+1555010") ? Int(recipient.dropFirst(8).dropLast()) : nil
+            self.id = number.map { "text-\($0 - 2000)" } ?? String(recipient.prefix { $0 != "@" })
             self.actor = text("actor") ?? ""
             self.act = text("act") ?? ""
             if case .integer(let status)? = json["status"] { self.status = status } else { self.status = nil }
