@@ -119,7 +119,7 @@ struct Fleet {
                     ledger: connections.ledger, queue: connections.queue, clock: clock, every: .seconds(5),
                     logger: self.logger))
             services.append(ReceiptMatcher(ledger: connections.ledger, clock: clock, logger: self.logger))
-            services += self.feedback(connections, clock, meters: meters, worker: worker)
+            services += try self.feedback(connections, clock, meters: meters, worker: worker)
         }
         services.append(keyRing)
         if let channels {
@@ -171,8 +171,11 @@ struct Fleet {
     /// From what people do to what engines learn.
     private func feedback(
         _ connections: Connections, _ clock: SystemClock, meters: FleetMeters, worker: String
-    ) -> [any Service] {
+    ) throws -> [any Service] {
         let ledger = connections.ledger
+        // Where nothing is tracked nothing is seen.
+        let isTracked = self.settings.feedback.links != nil
+        let machines = isTracked ? try MachineLists(path: self.settings.feedback.machinesFile) : MachineLists()
         return [
             SightingKeeper(
                 queue: connections.queue, ledger: ledger,
@@ -182,7 +185,7 @@ struct Fleet {
             ConversionKeeper(queue: connections.queue, events: ledger, clock: clock, logger: self.logger),
             RewardGiver(
                 ledger: ledger,
-                rewarder: Rewarder(lists: MachineLists(), zones: self.settings.personalZone),
+                rewarder: Rewarder(lists: machines, zones: self.settings.personalZone),
                 clock: clock, meters: meters, logger: self.logger),
             RewardPublisher(
                 ledger: ledger, streams: connections.queue, shards: self.settings.shards,
