@@ -103,14 +103,16 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "Attribution", "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", lifecycle, logging,
+                "Attribution", "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", lifecycle,
+                logging,
                 metrics,
             ],
             swiftSettings: strict),
         .target(
             name: "Edge",
             dependencies: [
-                "Attribution", "DeliveryModel", "Telemetry", "ThreadBridge", hummingbirdCore, crypto, httpTypes, hummingbird, hummingbirdTLS, lifecycle, logging,
+                "Attribution", "DeliveryModel", "Telemetry", "ThreadBridge", hummingbirdCore, crypto, httpTypes,
+                hummingbird, hummingbirdTLS, lifecycle, logging,
                 nioCore,
                 nioSSL,
             ],
@@ -180,7 +182,8 @@ let package = Package(
         .testTarget(
             name: "ChannelsTests",
             dependencies: [
-                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators", "SMPPTransport",
+                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators",
+                "SMPPTransport",
                 "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, logging, nioCore, nioPosix,
             ],
             exclude: ["Checks"], swiftSettings: strict),
@@ -202,7 +205,8 @@ let package = Package(
         .testTarget(
             name: "LedgerTests",
             dependencies: [
-                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge", logging,
+                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge",
+                logging,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -232,7 +236,8 @@ let package = Package(
         .testTarget(
             name: "QueueTests",
             dependencies: [
-                "Attribution", "DeliveryModel", "LocalServers", "Queue", "RedisClient", "ThreadBridge", logging, nioPosix,
+                "Attribution", "DeliveryModel", "LocalServers", "Queue", "RedisClient", "ThreadBridge", logging,
+                nioPosix,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -65,11 +65,12 @@ extension FleetTests.People {
         try await world.settles(50)
 
         let acts = try await Self.acts(simulators, messages: 50)
-        let visits = acts.filter { $0.method != nil }
+        let visits = acts.filter { $0.kind != nil }
         #expect(visits.allSatisfy { $0.status == ($0.kind == "open" ? 200 : 302) })
         #expect(Set(visits.map(\.actor)) == ["person", "gateway", "apple_privacy", "image_proxy", "preview_bot"])
-        let truth = Set(visits.map { "\($0.id)|\($0.kind)|\($0.method ?? "")|\($0.agent)|\($0.network)" })
-        let seen = "SELECT decision, kind, upper(method), user_agent, network FROM sightings"
+        let truth = Set(visits.map { "\($0.id)|\($0.kind ?? "")|\($0.method ?? "")|\($0.agent)|\($0.network)" })
+        let seen =
+            "SELECT decision, kind, upper(method), user_agent, network FROM sightings WHERE kind IN ('open', 'click')"
         var ledger: Set<String> = []
         try await eventually("\(truth.count) sightings are in the ledger, not \(ledger.count)") {
             ledger = Set(try await world.query(seen))
@@ -89,8 +90,8 @@ extension FleetTests.People {
         let act: String
         let status: Int64?
         let method: String?
-        /// What the URL is for.
-        let kind: String
+        /// `open` or `click`, by the URL; nil for other pages and for what is no visit.
+        let kind: String?
         let agent: String
         /// As the edge keeps it.
         let network: String
@@ -105,7 +106,8 @@ extension FleetTests.People {
             self.act = text("act") ?? ""
             if case .integer(let status)? = json["status"] { self.status = status } else { self.status = nil }
             self.method = text("method")
-            self.kind = text("url")?.contains("/o/") == true ? "open" : "click"
+            let url = text("url") ?? ""
+            self.kind = url.contains(".com/o/") ? "open" : url.contains(".com/c/") ? "click" : nil
             self.agent = text("user_agent") ?? ""
             let numbers = (text("address") ?? "").split(separator: ".").prefix(3)
             self.network = numbers.joined(separator: ".") + ".0/24"
