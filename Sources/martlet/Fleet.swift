@@ -159,6 +159,7 @@ struct Fleet {
             services.append(
                 try EdgeServer(
                     settings: self.settings.edge, intake: intake, ledger: connections.ledger, tracking: tracking,
+                    topics: self.settings.admission.topics,
                     rejects: connections.queue,
                     metrics: registry, logger: self.logger))
             if let mail = self.settings.mail {
