@@ -51,7 +51,8 @@ extension FleetTests.People {
         ])
         let edge = try await world.start("edge")
         let dials = world.folder + "/people.json"
-        try #"{"gateway": 0.3, "apple_privacy": 0.3, "image_proxy": 0.3, "preview": 0.5, "open": 0.7, "click": 0.7}"#
+        try
+            #"{"gateway": 0.3, "apple_privacy": 0.3, "image_proxy": 0.3, "preview": 0.5, "open": 0.7, "click": 0.7, "unsubscribe": 0.5}"#
             .write(toFile: dials, atomically: true, encoding: .utf8)
         let simulators = try await Simulators.start(
             in: world.folder + "/simulators",
@@ -77,6 +78,12 @@ extension FleetTests.People {
             return ledger.count >= truth.count
         }
         #expect(ledger == truth)
+        // Whoever unsubscribed was heard, on the page and by the button.
+        let leavers = acts.filter { $0.method == "POST" && $0.status == 200 }
+        #expect(Set(leavers.map(\.act)) == ["unsubscribe", "one_click"])
+        let heard = "SELECT DISTINCT decision FROM sightings WHERE upper(method) = 'POST'"
+        let left = Set(leavers.map(\.id))
+        try await eventually("\(left.count) have left") { Set(try await world.query(heard)) == left }
         // What is hidden was found by gateways alone.
         let finders = try await world.query("SELECT DISTINCT decision FROM sightings WHERE is_hidden")
         #expect(Set(finders) == Set(acts.filter { $0.actor == "gateway" }.map(\.id)))
