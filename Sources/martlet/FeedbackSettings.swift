@@ -6,27 +6,31 @@ import Foundation
 import SettingsFile
 
 struct FeedbackSettings: Sendable {
-    /// Nil where nothing is tracked.
-    var links: LinkTracker.Settings?
+    /// Scheme and host of the edge as people reach it; nil where nothing is tracked.
+    var base: String?
+    private var untracked: Set<String> = []
+    private var hasHiddenLink = false
     var credit = CreditModel.lastTouch
     /// The most rewards that each shard's stream keeps.
     var rewardsMax = 100_000
     var machinesFile = "channels/machines.yaml"
+
+    /// Nil where nothing is tracked.
+    var links: LinkTracker.Settings? {
+        self.base.map { LinkTracker.Settings(base: $0, untracked: self.untracked, hasHiddenLink: self.hasHiddenLink) }
+    }
 
     init() {}
 
     init(_ root: YAMLSection, resolved: (String) -> String) {
         let tracking = root.section("tracking")
         if let url = tracking.string("url") {
-            if let base = Self.base(url) {
-                self.links = LinkTracker.Settings(base: base)
-            } else {
-                tracking.report("url", Self.demand)
-            }
+            self.base = Self.base(url)
+            if self.base == nil { tracking.report("url", Self.demand) }
         }
-        self.links?.hasHiddenLink = tracking.bool("hidden_link", default: false)
+        self.hasHiddenLink = tracking.bool("hidden_link", default: false)
         for section in tracking.sections("untracked", required: false) {
-            if let template = section.string("template", required: true) { self.links?.untracked.insert(template) }
+            if let template = section.string("template", required: true) { self.untracked.insert(template) }
             section.finish()
         }
         tracking.finish()

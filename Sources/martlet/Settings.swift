@@ -2,7 +2,6 @@
 ///
 /// Every problem is found before anything starts, and named with file, line and key. Secrets come from the
 /// environment or from files of their own; the YAML file has no key for them.
-import Channels
 import DeliveryModel
 import Edge
 import Foundation
@@ -168,8 +167,7 @@ struct Settings: Sendable {
         }
         if let url = text("MARTLET_TRACKING_URL") {
             if let base = FeedbackSettings.base(url) {
-                self.feedback.links = self.feedback.links ?? LinkTracker.Settings(base: base)
-                self.feedback.links?.base = base
+                self.feedback.base = base
             } else {
                 problem("MARTLET_TRACKING_URL", FeedbackSettings.demand)
             }

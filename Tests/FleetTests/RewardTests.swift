@@ -39,7 +39,7 @@ extension FleetTests.Rewards {
             "channels:\n":
                 "tracking: {url: \"\(base)\", hidden_link: true}\nchannels:\n"
         ])
-        _ = try await world.start("worker")
+        let worker = try await world.start("worker")
         let edge = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])
         try await world.append([
             Wish("seen", email: "seen@example.com", more: Self.reward),
@@ -102,6 +102,8 @@ extension FleetTests.Rewards {
         }
         let metrics = try await Web.get("\(edge.ops)/metrics").body
         #expect(metrics.contains(#"martlet_tracking_requests_total{kind="open",result="seen"} 1"#))
+        #expect(try await worker.program.terminate() == 0)
+        #expect(try await edge.program.terminate() == 0)
     }
 
     private var anHourAgo: String {
@@ -115,8 +117,8 @@ extension FleetTests.Rewards {
             "channels:\n":
                 "tracking: {url: \"\(base)\", hidden_link: true}\nchannels:\n"
         ])
-        _ = try await world.start("worker")
-        _ = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])
+        let worker = try await world.start("worker")
+        let edge = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])
         let fallback =
             #""plan":[{"channel":"email","template":"welcome","until":"click","within":"PT1H"},{"channel":"sms","template":"welcome"}]"#
         try await world.append([Wish("d", email: "d@example.com", more: Self.reward)])
@@ -141,6 +143,8 @@ extension FleetTests.Rewards {
         #expect(try await world.query("SELECT DISTINCT reward FROM rewards") == ["0"])
         #expect(try await world.count("SELECT count(*) FROM unsettled WHERE waits_for = 'click'") == 1)
         #expect(try await world.count("SELECT count(*) FROM consents") == 0)
+        #expect(try await worker.program.terminate() == 0)
+        #expect(try await edge.program.terminate() == 0)
     }
 
     @Test func oneClickIsEnoughToHearNoMore() async throws {
@@ -150,8 +154,8 @@ extension FleetTests.Rewards {
             "channels:\n":
                 "tracking: {url: \"\(base)\"}\ncampaigns:\n  tests: {topic: news}\n  other: {topic: sales}\nchannels:\n"
         ])
-        _ = try await world.start("worker")
-        _ = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])
+        let worker = try await world.start("worker")
+        let edge = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])
         try await world.append([Wish("d", email: "d@example.com", more: Self.reward)])
         try await world.settles(1)
         let mails = try await world.simulators.messages("smtp")
@@ -183,5 +187,7 @@ extension FleetTests.Rewards {
         #expect(preferred.status == 200)
         #expect(
             try await world.query("SELECT topic, granted FROM consents ORDER BY 1") == ["news|t", "sales|f"])
+        #expect(try await worker.program.terminate() == 0)
+        #expect(try await edge.program.terminate() == 0)
     }
 }

@@ -75,7 +75,7 @@ struct World: Sendable {
         _ role: String, _ changes: [String: String] = [:], name: String? = nil, scheme: String = "http",
         isReady: Bool = true
     ) async throws -> Member {
-        let edge = try LoopbackPort.free()
+        let edge = try changes["MARTLET_EDGE_PORT"].flatMap { Int($0) } ?? LoopbackPort.free()
         let ops = try LoopbackPort.free()
         let own = ["MARTLET_EDGE_PORT": "\(edge)", "MARTLET_METRICS_PORT": "\(ops)"]
         let program = try Program(
