@@ -96,7 +96,7 @@ let package = Package(
             name: "Channels",
             dependencies: [
                 "CurlTransport", "DeliveryModel", "RSASigning", "SettingsFile", "SMPPTransport", "SMTPTransport",
-                "ThreadBridge", crypto, cryptoExtras, nioCore, yams,
+                "ThreadBridge", crypto, cryptoExtras, nioCore, nioPosix, nioSSL, yams,
             ],
             swiftSettings: strict),
         .target(

@@ -19,6 +19,9 @@ package struct EdgeSettings: Sendable {
     package var keyFile: String?
     /// Asked for as `Authorization: Bearer …` on everything under `/v1`; nil only on loopback.
     package var apiToken: String?
+    /// How others call the edge, such as `https://martlet.example.com`: signatures of webhooks are about it. Nil where
+    /// the Host header says it.
+    package var publicURL: String?
     package var opsHost: String
     package var opsPort: Int
 
@@ -46,14 +49,14 @@ package struct EdgeError: Error, CustomStringConvertible {
     package let description: String
 }
 
-/// Intake and questions: `/v1/…`.
+/// Intake, questions and webhooks: `/v1/…`.
 package struct EdgeServer: Service {
     private let application: any ApplicationProtocol
 
     package init(
         settings: EdgeSettings, intake: any DecisionIntake,
         ledger: any LedgerReader & EventLedger & ProfileLedger & AdmissionLedger,
-        rejects: any RejectsReader, metrics: MetricsRegistry, logger: Logger
+        rejects: any RejectsReader, webhooks: any WebhookIntake, metrics: MetricsRegistry, logger: Logger
     ) throws {
         guard settings.apiToken != nil || EdgeSettings.isLoopback(settings.host) else {
             throw EdgeError(
@@ -61,6 +64,10 @@ package struct EdgeServer: Service {
         }
         let router = Router()
         router.add(middleware: RequestMeter(metrics: metrics))
+        // No token: the provider's signature is the proof.
+        WebhookRoutes(
+            intake: webhooks, publicURL: settings.publicURL, isTLS: settings.certificateFile != nil, logger: logger
+        ).add(to: router)
         let routes = router.group("v1").add(middleware: TokenCheck(token: settings.apiToken))
         DecisionRoutes(intake: intake, ledger: ledger, rejects: rejects, logger: logger).add(to: routes)
         ConversionRoutes(events: ledger, logger: logger).add(to: routes)

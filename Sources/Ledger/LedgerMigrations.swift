@@ -23,5 +23,8 @@ enum LedgerMigrations {
             number: 8, name: "providers", sql: String(decoding: PackageResources._008_providers_sql, as: UTF8.self)),
         PostgresMigration(
             number: 9, name: "devices", sql: String(decoding: PackageResources._009_devices_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 11, name: "mail receipts",
+            sql: String(decoding: PackageResources._011_mail_receipts_sql, as: UTF8.self)),
     ]
 }

@@ -12,6 +12,7 @@ package enum MetricCatalog {
         .decisionsAccepted, .decisionsDuplicate, .decisionsRejected, .decisionsForwarded, .zonesGuessed,
         .deliveriesSettled,
         .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .smsReceived, .smppEvents,
+        .webhookItems,
         .mailResults, .httpRequests,
         .metricsOverflow, .processCPU,
     ]

@@ -19,7 +19,7 @@ private typealias Parser = @Sendable (_ bytes: [UInt8]) throws -> Void
 private let parsers: [String: Parser] = [
     "answer": readAnswer, "decision": readDecision, "json": readJSON, "mail-report": readMail,
     "mail-session": readMailSession, "smpp-unit": readUnits, "smtp-reply": readReplies, "template": readTemplate,
-    "time": readTime,
+    "time": readTime, "webhook": readWebhook,
 ]
 
 private let parser: Parser = {
@@ -173,6 +173,45 @@ private func readAnswer(_ bytes: [UInt8]) throws {
     for (name, table) in Rules.receipts { _ = table.read(response.body, provider: name) }
 }
 
+private func readWebhook(_ bytes: [UInt8]) throws {
+    // Three lines of what is not the body: a query, a header's value, another's; the last is a time.
+    let lines = bytes.split(separator: 10, maxSplits: 3, omittingEmptySubsequences: false)
+    let words = lines.prefix(3).map { String(decoding: $0, as: UTF8.self) }
+    let body = lines.count > 3 ? Array(lines[3]) : []
+    let names = [
+        "authorization", "messagebird-signature-jwt", "x-twilio-signature", "x-sinch-webhook-signature",
+        SendGridScheme.header,
+    ]
+    let times = ["x-sinch-webhook-signature-timestamp", SendGridScheme.timeHeader]
+    let request = WebhookRequest(
+        method: words.first == "" ? "POST" : "GET", url: "https://martlet.example.com/x?\(words.first ?? "")",
+        headers: names.map { ($0, words.dropFirst().first ?? "") } + times.map { ($0, words.dropFirst(2).first ?? "") },
+        body: body)
+    let now = Timestamp(milliseconds: 1_780_000_000_000)
+    let done = DispatchSemaphore(value: 0)
+    Task {
+        for webhook in Rules.webhooks.values {
+            let verdict = await webhook.scheme.judge(request, now: now, http: Nobody())
+            if case .genuine = verdict { preconditionFailure("a forgery is genuine") }
+            webhook.scheme.close(request)
+        }
+        done.signal()
+    }
+    done.wait()
+    for (name, webhook) in Rules.webhooks {
+        let reading = webhook.table.read(request.content, provider: name)
+        for address in reading.unsubscribed { _ = EmailAddress(address)?.normalised }
+        for reply in reading.replies { _ = webhook.keywords.meaning(of: reply.text) }
+    }
+}
+
+/// Is never there.
+private struct Nobody: HTTPExchanging {
+    func perform(_ request: HTTPRequest) async throws(HTTPFailure) -> HTTPResponse {
+        throw HTTPFailure(.unavailable, mayHaveActed: false, detail: "nobody")
+    }
+}
+
 // MARK: Templates
 
 private func readTemplate(_ bytes: [UInt8]) throws {
@@ -198,17 +237,28 @@ private enum Rules {
         return TemplateVariables(try Decision.decode(Array(text.utf8)))
     }
     static let configuration = loaded {
-        var environment: [String: String] = [:]
-        for name in ["TWILIO", "VONAGE", "MESSAGEBIRD", "SINCH", "INFOBIP"] {
+        var environment = ["SES_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:mail"]
+        for name in [
+            "TWILIO", "VONAGE", "MESSAGEBIRD", "SINCH", "INFOBIP", "SENDGRID", "SES", "MAILGUN", "POSTMARK",
+        ] {
             environment["MARTLET_\(name)_ENABLED"] = "true"
+            environment["MARTLET_\(name)_WEBHOOK"] = "true"
         }
         for name in [
-            "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "VONAGE_API_KEY", "VONAGE_API_SECRET", "MESSAGEBIRD_ACCESS_KEY",
-            "SINCH_SERVICE_PLAN_ID", "SINCH_API_TOKEN", "INFOBIP_API_KEY",
+            "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "VONAGE_API_KEY", "VONAGE_API_SECRET", "VONAGE_SIGNATURE_SECRET",
+            "MESSAGEBIRD_ACCESS_KEY", "MESSAGEBIRD_SIGNING_KEY", "SINCH_SERVICE_PLAN_ID", "SINCH_API_TOKEN",
+            "SINCH_WEBHOOK_SECRET", "INFOBIP_API_KEY", "INFOBIP_WEBHOOK_PASSWORD", "SENDGRID_API_KEY", "SES_SMTP_USER",
+            "SES_SMTP_PASSWORD", "MAILGUN_SMTP_USER", "MAILGUN_SMTP_PASSWORD", "MAILGUN_SIGNING_KEY", "POSTMARK_TOKEN",
+            "POSTMARK_WEBHOOK_PASSWORD",
         ] { environment[name] = "0123456789" }
+        // Of a key that is nobody's.
+        environment["SENDGRID_WEBHOOK_KEY"] =
+            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEVc3fdU2lglo2nCLJ8MBWYI1Iho"
+            + "Zd6Wsy6wvr9RJ8e3eBS8+ZuAXBKzEXVi4UitIdCOcHeg73cCWIq9NBTwPbYg=="
         return try ChannelConfiguration.load(providersFolder: "channels/providers", environment: environment)
     }
     static let receipts = configuration.receiptTables
+    static let webhooks = configuration.webhooks
     static let answers: [AnswerTable] = configuration.providers.compactMap {
         if case .sms(let settings) = $0 { settings.answers } else { nil }
     }

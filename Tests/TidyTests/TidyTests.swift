@@ -11,7 +11,8 @@ import Testing
 
     /// Where memory is touched by hand: drivers of C libraries, threads, and system calls.
     private static let unsafePlaces = [
-        "CurlTransport/", "RSASigning/", "RedisClient/", "PostgresClient/", "ThreadBridge/", "LocalServers/", "Simulators/",
+        "CurlTransport/", "RSASigning/", "RedisClient/", "PostgresClient/", "ThreadBridge/", "LocalServers/",
+        "Simulators/",
         "SMTPTransport/SMTPContent.swift", "Telemetry/SystemFiles.swift", "martlet/SystemClock.swift",
     ]
 
