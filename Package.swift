@@ -30,6 +30,7 @@ let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swi
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -68,6 +69,7 @@ let package = Package(
 
         // Row 1. Drivers and pure decisions: no word of Redis keys, SQL or templates here.
         .target(name: "Learning", dependencies: ["DeliveryModel"], swiftSettings: strict),
+        .target(name: "Attribution", dependencies: ["DeliveryModel", crypto], swiftSettings: strict),
         .target(name: "LocalTime", dependencies: ["DeliveryModel", "ThreadBridge"], swiftSettings: strict),
         .target(
             name: "RedisClient", dependencies: ["CHiredis", "ThreadBridge", logging, nioCore, nioPosix, nioSSL],
@@ -87,29 +89,31 @@ let package = Package(
 
         // Row 2. Adapters put a port of DeliveryModel on a driver; the pipeline sees ports only.
         .target(
-            name: "Queue", dependencies: ["DeliveryModel", "RedisClient", "ThreadBridge", logging],
+            name: "Queue", dependencies: ["Attribution", "DeliveryModel", "RedisClient", "ThreadBridge", logging],
             resources: [.embedInCode("Scripts")], swiftSettings: strict),
         .target(
-            name: "Ledger", dependencies: ["DeliveryModel", "PostgresClient", "ThreadBridge", logging],
+            name: "Ledger", dependencies: ["Attribution", "DeliveryModel", "PostgresClient", "ThreadBridge", logging],
             resources: [.embedInCode("Migrations"), .embedInCode("SQL")], swiftSettings: strict),
         .target(
             name: "Channels",
             dependencies: [
-                "CurlTransport", "DeliveryModel", "RSASigning", "SettingsFile", "SMPPTransport", "SMTPTransport",
-                "ThreadBridge", crypto, cryptoExtras, nioCore, nioPosix, nioSSL, yams,
+                "Attribution", "CurlTransport", "DeliveryModel", "RSASigning", "SettingsFile", "SMPPTransport",
+                "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, nioCore, nioPosix, nioSSL, yams,
             ],
             swiftSettings: strict),
         .target(
             name: "Pipeline",
             dependencies: [
-                "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", lifecycle, logging,
+                "Attribution", "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", lifecycle,
+                logging,
                 metrics,
             ],
             swiftSettings: strict),
         .target(
             name: "Edge",
             dependencies: [
-                "DeliveryModel", "Telemetry", crypto, httpTypes, hummingbird, hummingbirdTLS, lifecycle, logging,
+                "Attribution", "DeliveryModel", "Telemetry", "ThreadBridge", hummingbirdCore, crypto, httpTypes,
+                hummingbird, hummingbirdTLS, lifecycle, logging,
                 nioCore,
                 nioSSL,
             ],
@@ -127,8 +131,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
-                "LocalTime", "MailIntake", "MartletClient", "Pipeline",
+                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger",
+                "LocalServers", "LocalTime", "MailIntake", "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMPPTransport", "SMTPTransport",
                 "Simulators",
                 "Telemetry",
@@ -176,9 +180,14 @@ let package = Package(
 
         // Tests: real servers, simulators that speak the whole protocol, and independent implementations.
         .testTarget(
+            name: "AttributionTests",
+            dependencies: ["Attribution", "Channels", "DeliveryModel"],
+            exclude: ["Checks"], swiftSettings: strict),
+        .testTarget(
             name: "ChannelsTests",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators", "SMPPTransport",
+                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators",
+                "SMPPTransport",
                 "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, logging, nioCore, nioPosix,
             ],
             exclude: ["Checks"], swiftSettings: strict),
@@ -187,6 +196,11 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "DeliveryModelTests", dependencies: ["DeliveryModel"], exclude: ["Python"], swiftSettings: strict),
+        .testTarget(
+            name: "EdgeTests",
+            dependencies: [
+                "Attribution", "DeliveryModel", "Edge", "Telemetry", "ThreadBridge", logging, nioCore, nioEmbedded,
+            ], swiftSettings: strict),
         // The whole program as a process; it is built beside the tests.
         .testTarget(
             name: "FleetTests",
@@ -195,7 +209,8 @@ let package = Package(
         .testTarget(
             name: "LedgerTests",
             dependencies: [
-                "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge", logging,
+                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge",
+                logging,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -224,7 +239,8 @@ let package = Package(
         .testTarget(
             name: "QueueTests",
             dependencies: [
-                "DeliveryModel", "LocalServers", "Queue", "RedisClient", "ThreadBridge", logging, nioPosix,
+                "Attribution", "DeliveryModel", "LocalServers", "Queue", "RedisClient", "ThreadBridge", logging,
+                nioPosix,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -25,12 +25,14 @@ package struct ChannelCatalog: Sendable {
     ///   - templates: Shared by all providers.
     ///   - http: Carries SMS and push.
     ///   - clock: For the lifetime of access tokens.
-    ///   - unsubscribe: Makes the links of List-Unsubscribe; nil leaves the provider's own address.
+    ///   - links: Makes messages tell when their links are followed; nil where nothing is tracked.
+    ///   - unsubscribe: Makes the links of List-Unsubscribe where `links` does not; nil leaves the provider's own address.
     ///   - mail: Makes the client of one SMTP server; whoever made it shuts it down.
     ///   - texts: The same of one message centre.
     package init(
         _ configuration: ChannelConfiguration, templates: TemplateLibrary, http: any HTTPExchanging,
-        clock: any WallClock, unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending,
+        clock: any WallClock, links: LinkTracker? = nil,
+        unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending,
         texts: (SMPPConfiguration) -> any SMSSubmitting = { _ in NoMessageCentre() }
     ) {
         self.templates = templates
@@ -43,16 +45,18 @@ package struct ChannelCatalog: Sendable {
             case .email(let settings):
                 base = EmailProvider(
                     name: settings.name, concurrency: settings.concurrency, composer: settings.composer,
-                    sender: settings.sender, options: settings.options(unsubscribe: unsubscribe), templates: templates,
+                    sender: settings.sender, options: settings.options(links: links, unsubscribe: unsubscribe ?? links),
+                    templates: templates,
                     transport: mail(settings.settings))
             case .sms(let settings):
                 base = SMSProvider(
                     name: settings.name, concurrency: settings.concurrency, writing: settings.writing,
-                    format: settings.format, answers: settings.answers, templates: templates, transport: http)
+                    format: settings.format, answers: settings.answers, templates: templates, links: links,
+                    transport: http)
             case .smpp(let settings):
                 base = SMPPProvider(
                     name: settings.name, concurrency: settings.concurrency, form: settings.form,
-                    writing: settings.writing, answers: settings.answers, templates: templates,
+                    writing: settings.writing, answers: settings.answers, templates: templates, links: links,
                     transport: texts(settings))
             case .fcm(let settings):
                 base = FCMProvider(
@@ -62,20 +66,21 @@ package struct ChannelCatalog: Sendable {
                         account: settings.account, endpoint: settings.tokenEndpoint,
                         trustFile: settings.settings.trustFile,
                         transport: http, clock: clock),
-                    templates: templates, transport: http)
+                    templates: templates, links: links, transport: http)
             case .apns(let settings):
                 base = APNsProvider(
                     name: settings.name, concurrency: settings.concurrency, endpoint: settings.endpoint,
                     topics: settings.topics, settings: settings.settings,
                     tokens: APNsTokens(
                         key: settings.key, keyID: settings.keyID, teamID: settings.teamID, clock: clock),
-                    templates: templates, transport: http)
+                    templates: templates, links: links, transport: http)
             case .webpush(let settings):
                 base = WebPushProvider(
                     name: settings.name, concurrency: settings.concurrency,
                     allowsPrivateAddresses: settings.allowsPrivateAddresses, settings: settings.settings,
                     tokens: VAPIDTokens(key: settings.key, subject: settings.subject, clock: clock),
-                    senderKeys: WebPushSenderKeys(now: clock.now()), templates: templates, transport: http)
+                    senderKeys: WebPushSenderKeys(now: clock.now()), templates: templates, links: links,
+                    transport: http)
             }
             guard let routing = configuration.routings[provider.name], routing != ProviderRouting() else { return base }
             return RoutedProvider(base: base, routing: routing)
@@ -88,12 +93,13 @@ package struct ChannelCatalog: Sendable {
     ///   templates are not thrown: they are in ``TemplateLibrary/problems`` and concern their templates only.
     package static func load(
         providersFolder: String, templatesFolder: String, environment: [String: String], http: any HTTPExchanging,
-        clock: any WallClock, unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending,
+        clock: any WallClock, links: LinkTracker? = nil,
+        unsubscribe: (any UnsubscribeLinks)? = nil, mail: (SMTPSettings) -> any MailSending,
         texts: (SMPPConfiguration) -> any SMSSubmitting = { _ in NoMessageCentre() }
     ) throws(ChannelConfigurationError) -> ChannelCatalog {
         let configuration = try ChannelConfiguration.load(providersFolder: providersFolder, environment: environment)
         return ChannelCatalog(
             configuration, templates: TemplateLibrary(folder: templatesFolder), http: http, clock: clock,
-            unsubscribe: unsubscribe, mail: mail, texts: texts)
+            links: links, unsubscribe: unsubscribe, mail: mail, texts: texts)
     }
 }

@@ -7,7 +7,7 @@ struct ConversionRoutes {
     let events: any EventLedger
     let logger: Logger
 
-    func add(to routes: RouterGroup<BasicRequestContext>) {
+    func add(to routes: RouterGroup<EdgeContext>) {
         routes.post("conversions") { request, _ in try await self.post(request) }
     }
 
@@ -56,34 +56,6 @@ struct ConversionRoutes {
         case .noted: return .accepted(id: conversion.id)
         case .known: return .duplicate(id: conversion.id, isSameText: nil)
         case .missing: return .rejected([conversion.missing], id: conversion.id)
-        }
-    }
-}
-
-extension Conversion {
-    fileprivate var event: RecipientEvent {
-        var detail = JSONObject()
-        detail["value"] = .number(self.value)
-        let target: RecipientEvent.Target
-        switch self.target {
-        case .decision(let id):
-            target = .decision(id: id)
-        case .user(let id, let goal):
-            target = .user(id: id)
-            detail["goal"] = .string(goal)
-        }
-        return RecipientEvent(
-            key: "conversion/\(self.id)", target: target, kind: .conversion, at: self.at, detail: detail)
-    }
-
-    fileprivate var missing: Rejection {
-        switch self.target {
-        case .decision:
-            Rejection(.conversionDecision, pointer: "/decision", detail: "No decision with this id was accepted.")
-        case .user:
-            Rejection(
-                .conversionUser, pointer: "/user",
-                detail: "No delivery to this user waits for a conversion: name the decision instead.")
         }
     }
 }

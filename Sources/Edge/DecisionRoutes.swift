@@ -10,7 +10,7 @@ struct DecisionRoutes {
     let rejects: any RejectsReader
     let logger: Logger
 
-    func add(to routes: RouterGroup<BasicRequestContext>) {
+    func add(to routes: RouterGroup<EdgeContext>) {
         routes.post("decisions") { request, _ in try await self.post(request) }
         routes.get("decisions/{id}") { _, context in
             try await self.story(try context.text("id"))

@@ -2,8 +2,10 @@
 ///
 /// Both listen on loopback unless told otherwise. A wider address for the first one needs an API token, which is
 /// checked where the settings are read and once more here: it fails closed.
+package import Attribution
 package import DeliveryModel
 import Hummingbird
+import HummingbirdCore
 import HummingbirdTLS
 package import Logging
 import NIOSSL
@@ -22,6 +24,8 @@ package struct EdgeSettings: Sendable {
     /// How others call the edge, such as `https://martlet.example.com`: signatures of webhooks are about it. Nil where
     /// the Host header says it.
     package var publicURL: String?
+    /// Proxies whose word on where a request came from is believed, besides those on this machine.
+    package var trustedProxies: [AddressRange] = []
     package var opsHost: String
     package var opsPort: Int
 
@@ -55,14 +59,15 @@ package struct EdgeServer: Service {
 
     package init(
         settings: EdgeSettings, intake: any DecisionIntake,
-        ledger: any LedgerReader & EventLedger & ProfileLedger & AdmissionLedger,
-        rejects: any RejectsReader, webhooks: any WebhookIntake, metrics: MetricsRegistry, logger: Logger
+        ledger: any LedgerReader & EventLedger & ProfileLedger & AdmissionLedger & RecipientLedger,
+        tracking: TrackingDesk, topics: [String: String], rejects: any RejectsReader, webhooks: any WebhookIntake,
+        metrics: MetricsRegistry, logger: Logger
     ) throws {
         guard settings.apiToken != nil || EdgeSettings.isLoopback(settings.host) else {
             throw EdgeError(
                 description: "the edge would listen on \(settings.host) without an API token: set MARTLET_API_TOKEN")
         }
-        let router = Router()
+        let router = Router(context: EdgeContext.self)
         router.add(middleware: RequestMeter(metrics: metrics))
         // No token: the provider's signature is the proof.
         WebhookRoutes(
@@ -72,8 +77,12 @@ package struct EdgeServer: Service {
         DecisionRoutes(intake: intake, ledger: ledger, rejects: rejects, logger: logger).add(to: routes)
         ConversionRoutes(events: ledger, logger: logger).add(to: routes)
         UserRoutes(ledger: ledger, logger: logger).add(to: routes)
+        let networks = ClientNetwork(trusted: settings.trustedProxies)
+        UnsubscribeRoutes(desk: tracking, networks: networks, ledger: ledger, topics: topics, logger: logger)
+            .add(to: router)
+        TrackingRoutes(desk: tracking, networks: networks, recipients: ledger, logger: logger).add(to: router)
         self.application = try Self.application(
-            router, host: settings.host, port: settings.port, name: "edge", settings: settings, logger: logger)
+            router, settings: settings, tracking: tracking, networks: networks, logger: logger)
     }
 
     package func run() async throws {
@@ -81,21 +90,31 @@ package struct EdgeServer: Service {
     }
 
     private static func application(
-        _ router: Router<BasicRequestContext>, host: String, port: Int, name: String, settings: EdgeSettings,
+        _ router: Router<EdgeContext>, settings: EdgeSettings, tracking: TrackingDesk, networks: ClientNetwork,
         logger: Logger
     ) throws -> any ApplicationProtocol {
-        let configuration = ApplicationConfiguration(address: .hostname(host, port: port), serverName: "martlet")
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .notice)
-        guard let certificateFile = settings.certificateFile, let keyFile = settings.keyFile else {
-            return Application(router: router, configuration: configuration, logger: quiet)
+        let tls = try Self.tls(settings)
+        let server = HTTPServerBuilder { responder in
+            let channel = TrackedChannel(base: HTTP1Channel(responder: responder), desk: tracking, networks: networks)
+            guard let tls else { return channel }
+            return try TLSChannel(channel, tlsConfiguration: tls)
         }
+        return Application(
+            router: router, server: server,
+            configuration: ApplicationConfiguration(
+                address: .hostname(settings.host, port: settings.port), serverName: "martlet"),
+            logger: quiet)
+    }
+
+    private static func tls(_ settings: EdgeSettings) throws -> TLSConfiguration? {
+        guard let certificateFile = settings.certificateFile, let keyFile = settings.keyFile else { return nil }
         var tls = TLSConfiguration.makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMFile(certificateFile).map { .certificate($0) },
             privateKey: .privateKey(try NIOSSLPrivateKey(file: keyFile, format: .pem)))
         tls.minimumTLSVersion = .tlsv12
-        return Application(
-            router: router, server: try .tls(tlsConfiguration: tls), configuration: configuration, logger: quiet)
+        return tls
     }
 }
 

@@ -4,7 +4,7 @@ import Telemetry
 
 /// Lets nobody in who does not know the token.
 struct TokenCheck: RouterMiddleware {
-    typealias Context = BasicRequestContext
+    typealias Context = EdgeContext
 
     private let digest: SHA256.Digest?
 
@@ -33,7 +33,7 @@ struct TokenCheck: RouterMiddleware {
 
 /// Counts and times requests by the route that they matched, never by their path.
 struct RequestMeter: RouterMiddleware {
-    typealias Context = BasicRequestContext
+    typealias Context = EdgeContext
 
     let metrics: MetricsRegistry
 

@@ -1,7 +1,7 @@
 import Foundation
 import Hummingbird
 
-extension BasicRequestContext {
+extension EdgeContext {
     /// A component of the path. The router gives it as it was sent, percent-encoded (RFC 3986, section 2.1).
     func text(_ name: String) throws -> String {
         guard let text = try self.parameters.require(name).removingPercentEncoding else {

@@ -8,7 +8,7 @@ struct UserRoutes {
     let ledger: any ProfileLedger & AdmissionLedger
     let logger: Logger
 
-    func add(to routes: RouterGroup<BasicRequestContext>) {
+    func add(to routes: RouterGroup<EdgeContext>) {
         routes.get("users/{id}") { _, context in try await self.profile(try context.text("id")) }
         routes.put("users/{id}") { request, context in
             try await self.store(request, id: try context.text("id"))

@@ -13,7 +13,7 @@ struct WebhookRoutes {
     let isTLS: Bool
     let logger: Logger
 
-    func add(to router: Router<BasicRequestContext>) {
+    func add(to router: Router<EdgeContext>) {
         for method in [HTTPRequest.Method.post, .get] {
             router.on("v1/webhooks/{provider}", method: method) { request, context in
                 try await self.take(request, from: try context.text("provider"))

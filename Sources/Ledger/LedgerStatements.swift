@@ -36,7 +36,8 @@ struct LedgerStatements: Sendable {
                 .timestamptzArray(arrivals) { $0.opening?.at.milliseconds },
                 .textArray(arrivals) { $0.decision.supersedes }, .int8Array(arrivals) { $0.rank },
             ] + Self.recipients(arrivals.map(\.opening)) + self.rules + [
-                .int4Array(arrivals) { Int32(clamping: $0.decision.priority) }
+                .int4Array(arrivals) { Int32(clamping: $0.decision.priority) },
+                .textArray(arrivals) { $0.decision.user.id }, .int8Array(arrivals) { $0.decision.reward.window.count },
             ])
         var fresh: [String: (acceptedAt: Timestamp, answer: OpeningAnswer?)] = [:]
         for row in 0..<rows.count {
@@ -193,7 +194,7 @@ struct LedgerStatements: Sendable {
                 .textArray(group) { self.settings.admission.caps.isEmpty ? nil : $0.releases },
                 .textArray(group) { $0.releases == nil ? nil : Self.message($0) }, .textArray(group) { $0.pausedBy },
                 .boolArray(group) { $0.next.isDeadLetter }, .textArray(group) { $0.waitsFor?.rawValue },
-                .textArray(group) { $0.waitsFor == nil ? nil : $0.userID }, .boolArray(group) { $0.isCounted },
+                .boolArray(group) { $0.isCounted },
                 .textArray(group) { $0.avoids }, .float8Array(group) { $0.attempt?.propensity },
                 .bytesArray(group) { $0.devicesToKeep.bytes },
             ])
@@ -214,6 +215,7 @@ struct LedgerStatements: Sendable {
                 .textArray(events) { $0.target.user }, .textArray(events) { $0.kind.rawValue },
                 .timestamptzArray(events) { $0.at?.milliseconds },
                 .textArray(events) { String(decoding: JSONValue.object($0.detail).encoded(), as: UTF8.self) },
+                .text(self.settings.credit.rawValue),
             ])
         var answers: [String: NoteAnswer] = [:]
         for row in 0..<rows.count {

@@ -3,6 +3,7 @@
 /// Each kind of call has a group commit of its own: what thousands of deliveries ask for at about the same time
 /// becomes one statement, which is one transaction. A group names each decision at most once; what came twice
 /// waits for the next group, where it finds the first one's effect. The statements are in SQL/.
+import Attribution
 package import DeliveryModel
 package import Logging
 package import PostgresClient
@@ -19,15 +20,18 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
         package var groupMax: Int
         /// Whom marketing may reach.
         package var admission: AdmissionRules
+        /// Who gets the credit for what a person did that names no decision.
+        package var credit: CreditModel
 
         package init(
             lease: Milliseconds = .seconds(30), horizon: Milliseconds = .seconds(600), groupMax: Int = 512,
-            admission: AdmissionRules = AdmissionRules()
+            admission: AdmissionRules = AdmissionRules(), credit: CreditModel = .lastTouch
         ) {
             self.lease = lease
             self.horizon = horizon
             self.groupMax = groupMax
             self.admission = admission
+            self.credit = credit
         }
     }
 
@@ -41,6 +45,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
     let profileReads: GroupCommit<String, User?, LedgerError>
     private let notes: GroupCommit<RecipientEvent, NoteAnswer, LedgerError>
     let receipts: GroupCommit<Receipt, ReceiptAnswer, LedgerError>
+    let shortLinks: GroupCommit<ShortLink, Void, LedgerError>
 
     /// - Parameters:
     ///   - pool: At least four connections, so that each kind of commit may go on beside the others.
@@ -78,6 +83,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
         self.profileReads = commits("profiles", 0, Self.profiles)
         self.notes = commits("note", 0, statements.note)
         self.receipts = commits("receipt", 1, Self.record)
+        self.shortLinks = commits("short_link", 1, Self.shorten)
     }
 
     /// What every connection of the pool should set.
@@ -189,7 +195,10 @@ extension PostgresPool {
     /// Runs `work`, and says what went wrong in the pipeline's terms.
     ///
     /// A deadlock or a serialisation failure means only that two commits met: the loser goes again.
+    ///
+    /// - Parameter collisions: SQLSTATEs that mean the same for this piece of work.
     func ledgerRun<Result: Sendable>(
+        collisions: Set<String> = [],
         _ work: @escaping @Sendable (PostgresConnection) throws(PostgresError) -> Result
     ) async throws(LedgerError) -> Result {
         var tries = 0
@@ -198,7 +207,8 @@ extension PostgresPool {
                 return try await self.run(work)
             } catch {
                 tries += 1
-                let isCollision = error.sqlState == "40P01" || error.sqlState == "40001"
+                let isCollision =
+                    error.sqlState.map { ["40P01", "40001"].contains($0) || collisions.contains($0) } ?? false
                 if isCollision, tries < 5 { continue }
                 throw LedgerError(error.meansAway ? .unavailable : .broken, "\(error)")
             }

@@ -26,6 +26,31 @@ enum Statements {
     static let deadSummary = statement("dead_summary", PackageResources.dead_summary_sql)
     static let deadRetry = statement("dead_retry", PackageResources.dead_retry_sql)
     static let deadDiscard = statement("dead_discard", PackageResources.dead_discard_sql)
+    static let sight = statement("sight", PackageResources.sight_sql)
+    static let rewardTake = statement("reward_take", PackageResources.reward_take_sql)
+    static let rewardDecisions = statement("reward_decisions", PackageResources.reward_decisions_sql)
+    static let rewardAttempts = statement("reward_attempts", PackageResources.reward_attempts_sql)
+    static let rewardEvents = statement("reward_events", PackageResources.reward_events_sql)
+    static let rewardSightings = statement("reward_sightings", PackageResources.reward_sightings_sql)
+    static let rewardGive = statement("reward_give", PackageResources.reward_give_sql)
+    static let rewardNext = statement("reward_next", PackageResources.reward_next_sql)
+    static let rewardReached = statement("reward_reached", PackageResources.reward_reached_sql)
+    static let rewardList = statement("reward_list", PackageResources.reward_list_sql)
+    static let rewardPositions = statement(
+        "reward_positions", Array("SELECT shard::int4, xid::text, place FROM reward_streams".utf8))
+    static let rewardBefore = statement(
+        "reward_before",
+        Array(
+            """
+            SELECT shard::int4, xid::text, place FROM rewards
+            WHERE shard = $1::int4 AND at < now() - $2::int8 * interval '1 millisecond'
+            ORDER BY xid DESC, place DESC LIMIT 1
+            """.utf8))
+    static let lease = statement("lease", PackageResources.lease_sql)
+    static let recipient = statement("recipient", PackageResources.recipient_sql)
+    static let shortLink = statement(
+        "short_link",
+        Array("SELECT decision, attempt::int4, link::int4, url FROM short_links WHERE code = $1::text".utf8))
     static let addressKey = statement("address_key", Array("SELECT value FROM fleet WHERE name = 'address_key'".utf8))
 
     private static func statement(_ name: String, _ sql: [UInt8]) -> PostgresStatement {

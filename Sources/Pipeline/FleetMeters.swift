@@ -1,4 +1,5 @@
 /// What the fleet counts and measures, in the domain's words; the names are in Telemetry's catalogue.
+import Attribution
 import DeliveryModel
 package import Telemetry
 import ThreadBridge
@@ -112,6 +113,35 @@ package struct FleetMeters: Sendable {
         self.registry.gauge(.scheduleEntries).set(depth.scheduled)
         self.registry.gauge(.redisFullness).set(depth.fullness)
         self.registry.gauge(.scheduleOverdue).set(Double(depth.scheduleOverdue.count) / 1000)
+    }
+}
+
+/// What comes back.
+extension FleetMeters {
+    func sighted(_ kinds: [Sighting.Kind], kept: Int) {
+        for (kind, group) in Dictionary(grouping: kinds, by: \.self) {
+            self.registry.counter(.sightings, kind.rawValue).increment(by: group.count)
+        }
+    }
+
+    func gave(_ given: RewardsGiven) {
+        self.registry.counter(.rewardsGiven, "provisional").increment(by: given.provisional)
+        self.registry.counter(.rewardsGiven, "final").increment(by: given.final)
+        self.registry.counter(.rewardsGiven, "revised").increment(by: given.revised)
+        for (judged, count) in given.verdicts {
+            let parts = judged.split(separator: " ").map(String.init)
+            guard parts.count == 2 else { continue }
+            self.registry.counter(.verdicts, parts[0], parts[1]).increment(by: count)
+        }
+    }
+
+    func published(_ count: Int) {
+        self.registry.counter(.rewardsPublished).increment(by: count)
+    }
+
+    func rewardBacklog(length: Int, unread: Double) {
+        self.registry.gauge(.rewardsLength).set(length)
+        self.registry.gauge(.rewardsUnread).set(unread)
     }
 }
 

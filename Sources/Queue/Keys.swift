@@ -19,6 +19,12 @@ package enum Keys {
     package static func bundles(_ shard: Int) -> String { "martlet:{\(shard)}:bundles" }
     /// How many deliveries are in bundles.
     package static func bundled(_ shard: Int) -> String { "martlet:{\(shard)}:bundled" }
+    /// What people and machines did with messages, until it is in the ledger.
+    package static func sightings(_ shard: Int) -> String { "martlet:{\(shard)}:sightings" }
+    /// What producers report of people who did what the message was for.
+    package static func conversions(_ shard: Int) -> String { "martlet:{\(shard)}:conversions" }
+    /// What engines learn from.
+    package static func rewards(_ shard: Int) -> String { "martlet:{\(shard)}:rewards" }
     /// What could not be taken, with the reasons.
     package static func rejects(_ shard: Int) -> String { "martlet:{\(shard)}:rejects" }
     /// The tokens of a rate that the fleet keeps together.

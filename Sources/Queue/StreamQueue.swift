@@ -28,6 +28,8 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
         package var horizon: Milliseconds
         /// The most entries kept in each shard's rejects.
         package var rejectsMax: Int
+        /// The most entries kept in each shard's stream of rewards.
+        package var rewardsMax: Int
         /// How long a read waits when there is nothing to read.
         package var readWait: Milliseconds
         /// Whether a Redis without an append-only file will do: what was appended and not accepted is lost with it.
@@ -35,13 +37,15 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
 
         package init(
             shards: Int, consumer: String, lease: Milliseconds = .seconds(30), horizon: Milliseconds = .seconds(600),
-            rejectsMax: Int = 10_000, readWait: Milliseconds = Milliseconds(1000), allowsUnsafePersistence: Bool = false
+            rejectsMax: Int = 10_000, rewardsMax: Int = 100_000, readWait: Milliseconds = Milliseconds(1000),
+            allowsUnsafePersistence: Bool = false
         ) {
             self.shards = shards
             self.consumer = consumer
             self.lease = lease
             self.horizon = horizon
             self.rejectsMax = rejectsMax
+            self.rewardsMax = rewardsMax
             self.readWait = readWait
             self.allowsUnsafePersistence = allowsUnsafePersistence
         }
@@ -219,5 +223,6 @@ enum Scripts {
     static let bundle = RedisScript(source: PackageResources.bundle_lua)
     static let tokens = RedisScript(source: PackageResources.tokens_lua)
     static let quota = RedisScript(source: PackageResources.quota_lua)
+    static let publish = RedisScript(source: PackageResources.publish_lua)
     static let moveDue = RedisScript(source: PackageResources.move_due_lua)
 }

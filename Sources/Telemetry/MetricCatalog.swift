@@ -12,8 +12,8 @@ package enum MetricCatalog {
         .decisionsAccepted, .decisionsDuplicate, .decisionsRejected, .decisionsForwarded, .zonesGuessed,
         .deliveriesSettled,
         .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .smsReceived, .smppEvents,
-        .webhookItems,
-        .mailResults, .httpRequests,
+        .webhookItems, .mailResults, .trackingRequests, .sightings, .sightingsSpilled, .verdicts, .rewardsGiven,
+        .rewardsPublished, .httpRequests,
         .metricsOverflow, .processCPU,
     ]
 
@@ -21,7 +21,7 @@ package enum MetricCatalog {
     package static let gauges: [GaugeMetric] = [
         .inFlight, .ledgerImbalance, .ledgerAccepted, .ledgerTerminal, .ledgerUnsettled, .ledgerOverdue, .deadLetters,
         .providerShare, .providerCircuit, .providerPlaces, .providerWaiting,
-        .queueLag, .queueReady, .scheduleEntries, .scheduleOverdue, .redisFullness,
+        .rewardsLength, .rewardsUnread, .queueLag, .queueReady, .scheduleEntries, .scheduleOverdue, .redisFullness,
         .dependencyUp, .buildInfo, .processMemory, .processOpenFiles, .processMaxFiles, .processStart, .processThreads,
     ]
 

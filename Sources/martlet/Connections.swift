@@ -83,10 +83,11 @@ struct Connections: Sendable {
         let queue = StreamQueue(
             settings: StreamQueue.Settings(
                 shards: settings.shards, consumer: worker, lease: settings.lease,
-                allowsUnsafePersistence: settings.allowsUnsafePersistence),
+                rewardsMax: settings.feedback.rewardsMax, allowsUnsafePersistence: settings.allowsUnsafePersistence),
             redis: redis, reader: reader, clock: SystemClock(), logger: logger, executor: LoopExecutor.all.last)
         let ledger = PostgresLedger(
-            settings: PostgresLedger.Settings(lease: settings.lease, admission: settings.admission.rules),
+            settings: PostgresLedger.Settings(
+                lease: settings.lease, admission: settings.admission.rules, credit: settings.feedback.credit),
             pool: postgres, logger: logger,
             executors: LoopExecutor.all
         ) { operation, took, rows in

@@ -1,4 +1,5 @@
 /// Puts the parts together: settings in, services out.
+import Attribution
 import Channels
 import Crypto
 import CurlTransport
@@ -57,9 +58,10 @@ struct Fleet {
         let ops = OpsServer(
             settings: self.settings.edge, metrics: registry,
             readiness: { preparation.withLock { $0 } + dependencies.missing }, logger: self.logger)
+        let keyRing = TrackingKeyRing(ledger: connections.ledger, clock: SystemClock(), logger: self.logger)
         let channels: ChannelSet?
         do {
-            channels = self.roles.contains(.worker) ? try self.channels(registry) : nil
+            channels = self.roles.contains(.worker) ? try self.channels(registry, keyRing, connections.ledger) : nil
         } catch {
             // A file with mistakes: what has threads is ended before they are told.
             await connections.close()
@@ -70,8 +72,9 @@ struct Fleet {
         let core = Core(fleet: self) { () async throws -> [any Service] in
             onStart()
             try await connections.prepare(shards: self.settings.shards, logger: self.logger)
+            try await keyRing.refresh()
             let services = try await self.services(
-                connections, channels, http: channels?.http ?? ownHTTP, meters: meters, registry: registry,
+                connections, channels, keyRing, http: channels?.http ?? ownHTTP, meters: meters, registry: registry,
                 worker: worker)
             preparation.withLock { $0 = [] }
             await onReady()
@@ -95,8 +98,8 @@ struct Fleet {
     }
 
     private func services(
-        _ connections: Connections, _ channels: ChannelSet?, http: CurlTransport?, meters: FleetMeters,
-        registry: MetricsRegistry, worker: String
+        _ connections: Connections, _ channels: ChannelSet?, _ keyRing: TrackingKeyRing, http: CurlTransport?,
+        meters: FleetMeters, registry: MetricsRegistry, worker: String
     ) async throws -> [any Service] {
         let clock = SystemClock()
         let intake = Intake(
@@ -120,7 +123,9 @@ struct Fleet {
                     ledger: connections.ledger, queue: connections.queue, clock: clock, every: .seconds(5),
                     logger: self.logger))
             services.append(ReceiptMatcher(ledger: connections.ledger, clock: clock, logger: self.logger))
+            services += try self.feedback(connections, clock, meters: meters, worker: worker)
         }
+        services.append(keyRing)
         if let channels {
             let addressKey = Self.addressKey(try await connections.ledger.addressHashKey())
             channels.startTexts(ledger: connections.ledger, addressKey: addressKey)
@@ -149,6 +154,12 @@ struct Fleet {
                     grace: self.settings.grace, executors: LoopExecutor.all, logger: self.logger))
         }
         if let http, self.roles.contains(.edge) {
+            let sink = SightingSink(
+                queue: connections.queue, folder: self.settings.dataFolder, clock: clock, metrics: registry,
+                logger: self.logger)
+            let tracking = TrackingDesk(keys: keyRing.keys, sink: sink, clock: clock, metrics: registry)
+            keyRing.onChange { tracking.use($0) }
+            services.append(sink)
             let webhooks = WebhookDesk(
                 try self.providers(), http: http, clock: clock, ledger: connections.ledger,
                 addressKey: Self.addressKey(try await connections.ledger.addressHashKey()),
@@ -158,13 +169,40 @@ struct Fleet {
             }
             services.append(
                 try EdgeServer(
-                    settings: self.settings.edge, intake: intake, ledger: connections.ledger,
-                    rejects: connections.queue, webhooks: webhooks, metrics: registry, logger: self.logger))
+                    settings: self.settings.edge, intake: intake, ledger: connections.ledger, tracking: tracking,
+                    topics: self.settings.admission.topics, rejects: connections.queue, webhooks: webhooks,
+                    metrics: registry, logger: self.logger))
             if let mail = self.settings.mail {
                 services.append(try self.mailServer(mail, ledger: connections.ledger, registry))
             }
         }
         return services
+    }
+
+    /// From what people do to what engines learn.
+    private func feedback(
+        _ connections: Connections, _ clock: SystemClock, meters: FleetMeters, worker: String
+    ) throws -> [any Service] {
+        let ledger = connections.ledger
+        // Where nothing is tracked nothing is seen.
+        let isTracked = self.settings.feedback.links != nil
+        let machines = isTracked ? try MachineLists(path: self.settings.feedback.machinesFile) : MachineLists()
+        return [
+            SightingKeeper(
+                queue: connections.queue, ledger: ledger,
+                objections: ObjectionDesk(
+                    recipients: ledger, admission: ledger, topics: self.settings.admission.topics),
+                clock: clock, meters: meters, logger: self.logger),
+            ConversionKeeper(queue: connections.queue, events: ledger, clock: clock, logger: self.logger),
+            RewardGiver(
+                ledger: ledger,
+                rewarder: Rewarder(lists: machines, zones: self.settings.personalZone),
+                clock: clock, meters: meters, logger: self.logger),
+            RewardPublisher(
+                ledger: ledger, streams: connections.queue, shards: self.settings.shards,
+                entriesMax: self.settings.feedback.rewardsMax, holder: worker, clock: clock, meters: meters,
+                logger: self.logger),
+        ]
     }
 
     /// Takes the mails that come back. Needs what the providers' files name: the secrets of their return paths.
@@ -196,8 +234,13 @@ struct Fleet {
         }
     }
 
-    private func channels(_ registry: MetricsRegistry) throws -> ChannelSet {
-        let channels = try ChannelSet(self.settings, registry: registry, logger: self.logger)
+    private func channels(
+        _ registry: MetricsRegistry, _ keyRing: TrackingKeyRing, _ ledger: PostgresLedger
+    ) throws -> ChannelSet {
+        let links = self.settings.feedback.links.map {
+            LinkTracker(settings: $0, keys: { keyRing.keys }, register: ledger)
+        }
+        let channels = try ChannelSet(self.settings, links: links, registry: registry, logger: self.logger)
         for problem in channels.catalog.templates.problems {
             self.logger.error("a template is unusable", metadata: ["problem": "\(problem)"])
         }
@@ -259,7 +302,7 @@ struct ChannelSet: Sendable {
     private let desk: SMSDesk
 
     /// - Throws: What is wrong with the providers' files, all at once.
-    init(_ settings: Settings, registry: MetricsRegistry, logger: Logger) throws {
+    init(_ settings: Settings, links: LinkTracker?, registry: MetricsRegistry, logger: Logger) throws {
         // First what may be wrong, then what has a thread.
         let configuration = try ChannelConfiguration.load(
             providersFolder: settings.providersFolder, environment: settings.environment)
@@ -269,7 +312,7 @@ struct ChannelSet: Sendable {
         let desk = SMSDesk { provider, kind in registry.counter(.smsReceived, provider, kind).increment() }
         self.catalog = ChannelCatalog(
             configuration, templates: TemplateLibrary(folder: settings.templatesFolder), http: http,
-            clock: SystemClock(),
+            clock: SystemClock(), links: links,
             mail: { smtp in
                 let client = SMTPClient(settings: smtp, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
                 mail.withLock { $0.append(client) }

@@ -2,6 +2,7 @@
 ///
 /// Every problem is found before anything starts, and named with file, line and key. Secrets come from the
 /// environment or from files of their own; the YAML file has no key for them.
+import Channels
 import DeliveryModel
 import Edge
 import Foundation
@@ -27,6 +28,7 @@ struct Settings: Sendable {
     var lease = Milliseconds.seconds(30)
     var retry = RetryPolicy()
     var admission = AdmissionSettings()
+    var feedback = FeedbackSettings()
     /// Of people whose zone and country are unknown; nil for UTC.
     var defaultZone: TimeZoneRules?
     var providersFolder = "channels/providers"
@@ -75,6 +77,16 @@ struct Settings: Sendable {
         self.edge.certificateFile = tls.filePath("certificate_file")
         self.edge.keyFile = tls.filePath("key_file")
         tls.finish()
+        for section in edge.sections("trusted_proxies", required: false) {
+            if let text = section.string("network", required: true) {
+                if let range = AddressRange(text) {
+                    self.edge.trustedProxies.append(range)
+                } else {
+                    section.report("network", "an address or a network such as 10.0.0.0/8 is expected")
+                }
+            }
+            section.finish()
+        }
         edge.finish()
         let metrics = root.section("metrics")
         self.edge.opsHost = metrics.string("address") ?? self.edge.opsHost
@@ -103,10 +115,12 @@ struct Settings: Sendable {
         }
         schedule.finish()
         self.admission = AdmissionSettings(root, zones: Self.zones)
+        self.feedback = FeedbackSettings(root, resolved: resolved)
         let channels = root.section("channels")
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)
         self.templatesFolder = channels.string("templates").map(resolved) ?? resolved(self.templatesFolder)
         self.bouncesFile = channels.string("bounces").map(resolved) ?? resolved(self.bouncesFile)
+        if let machines = channels.string("machines") { self.feedback.machinesFile = resolved(machines) }
         channels.finish()
         self.mail = MailIntakeSettings(reading: root.section("mail"))
         let log = root.section("log")
@@ -152,6 +166,14 @@ struct Settings: Sendable {
                 self.allowsUnsafePersistence = value
             } else {
                 problem("MARTLET_REDIS_ALLOW_UNSAFE_PERSISTENCE", "true or false is expected")
+            }
+        }
+        if let url = text("MARTLET_TRACKING_URL") {
+            if let base = FeedbackSettings.base(url) {
+                self.feedback.links = self.feedback.links ?? LinkTracker.Settings(base: base)
+                self.feedback.links?.base = base
+            } else {
+                problem("MARTLET_TRACKING_URL", FeedbackSettings.demand)
             }
         }
         self.concurrency = number("MARTLET_CONCURRENCY", 1...100_000) ?? self.concurrency

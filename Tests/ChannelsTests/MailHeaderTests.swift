@@ -33,7 +33,7 @@ import Testing
     private struct Links: UnsubscribeLinks {
         var given: UnsubscribeLink?
 
-        func link(for decision: Decision, stepIndex: Int) -> UnsubscribeLink? { self.given }
+        func link(for request: CompositionRequest) -> UnsubscribeLink? { self.given }
     }
 
     private func catalog(_ yaml: String = yaml, mail: FakeMail, links: Links? = nil) throws -> ChannelCatalog {

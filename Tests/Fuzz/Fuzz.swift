@@ -3,6 +3,7 @@
 /// One program; `MARTLET_FUZZ` names the parser. An input may be refused, and must not trap, hang or break what is
 /// asserted here of what is read. Not a target of the package: that would build everything a second time.
 
+import Attribution
 import CurlTransport
 import DeliveryModel
 import Foundation
@@ -19,7 +20,7 @@ private typealias Parser = @Sendable (_ bytes: [UInt8]) throws -> Void
 private let parsers: [String: Parser] = [
     "answer": readAnswer, "decision": readDecision, "json": readJSON, "mail-report": readMail,
     "mail-session": readMailSession, "smpp-unit": readUnits, "smtp-reply": readReplies, "template": readTemplate,
-    "time": readTime, "webhook": readWebhook,
+    "time": readTime, "tracking": readTracking, "webhook": readWebhook,
 ]
 
 private let parser: Parser = {
@@ -210,6 +211,24 @@ private struct Nobody: HTTPExchanging {
     func perform(_ request: HTTPRequest) async throws(HTTPFailure) -> HTTPResponse {
         throw HTTPFailure(.unavailable, mayHaveActed: false, detail: "nobody")
     }
+}
+
+// MARK: What recipients' clients say
+
+private func readTracking(_ bytes: [UInt8]) throws {
+    _ = UnsubscribeChoice(form: bytes)
+    _ = PageLanguage.best(locale: nil, acceptLanguage: String(decoding: bytes, as: UTF8.self))
+    if let target = TrackedURL.target(inQuery: bytes) { _ = TrackedURL.isTarget(target) }
+    let keys = TrackingKeys([.init(id: 65, secret: Array("0123456789abcdef".utf8))], newest: 65)
+    for purpose in [TrackingReference.Purpose.open, .click, .unsubscribe] {
+        if keys.read(bytes, purpose) != nil { preconditionFailure("a forged token") }
+    }
+    if let value = try? JSONValue.parse(bytes), let sighting = SightingText.read(value) {
+        var writer = JSONWriter()
+        SightingText.write(sighting, into: &writer)
+        comesBack(sighting) { SightingText.read(try JSONValue.parse(writer.bytes)) ?? sighting }
+    }
+    _ = try RewardDocument.decode(bytes)
 }
 
 // MARK: Templates

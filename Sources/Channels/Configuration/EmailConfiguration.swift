@@ -56,9 +56,10 @@ struct EmailConfiguration: Sendable {
     }
 
     /// What is shared by the provider's mails, made anew for each provider that is put on its transport.
-    func options(unsubscribe: (any UnsubscribeLinks)?) -> EmailOptions {
+    func options(links: LinkTracker?, unsubscribe: (any UnsubscribeLinks)?) -> EmailOptions {
         var options = self.options
         options.unsubscribe = unsubscribe
+        options.links = links
         options.domains = self.domainLimits.map { DomainGate($0, waitingMax: self.concurrency / 2) }
         return options
     }

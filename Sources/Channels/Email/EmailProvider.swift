@@ -12,6 +12,8 @@ struct EmailOptions: Sendable {
     var returnPath: ReturnPath?
     var makesText = true
     var unsubscribe: (any UnsubscribeLinks)?
+    /// Nil where nothing is tracked.
+    var links: LinkTracker?
     var domains: DomainGate?
 }
 
@@ -65,7 +67,8 @@ package struct EmailProvider: Provider {
     private func content(
         _ template: EmailTemplate, _ request: CompositionRequest, to address: EmailAddress
     ) throws(CompositionRefusal) -> MailContent {
-        let variables = TemplateVariables(request.decision)
+        let unsubscribe = self.options.unsubscribe?.link(for: request)
+        let variables = TemplateVariables(request.decision, unsubscribeURL: unsubscribe?.url)
         var content = MailContent(
             to: address, subject: try self.render(template.subject, variables) ?? [],
             text: try self.render(template.text, variables), html: try self.render(template.html, variables))
@@ -86,8 +89,8 @@ package struct EmailProvider: Provider {
         }
         self.options.list.append(
             request, template: request.step.template,
-            link: self.options.unsubscribe?.link(for: request.decision, stepIndex: request.stepIndex),
-            to: &content.headers)
+            link: unsubscribe, to: &content.headers)
+        if var message = self.options.links?.message(request) { content.track(&message) }
         return content
     }
 
@@ -99,6 +102,28 @@ package struct EmailProvider: Provider {
         bytes.reserveCapacity(text.sizeHint)
         try text.render(variables, into: &bytes, limit: self.composer.bytesMax)
         return bytes
+    }
+}
+
+extension MailContent {
+    /// Rewrites links in both parts, and adds the pixel.
+    fileprivate mutating func track(_ message: inout TrackedMessage) {
+        if let html = self.html {
+            var first: String?
+            var rewritten = LinkRewriter.html(html) { url in
+                let tracked = message.tracked(url)
+                if tracked != nil, first == nil { first = url }
+                return tracked
+            }
+            var end = #"<img src="\#(message.pixel)" width="1" height="1" alt="" style="display:block;border:0">"#
+            if message.settings.hasHiddenLink, let first {
+                let url = String(decoding: LinkRewriter.attribute(message.hidden(first)), as: UTF8.self)
+                end = #"<a href="\#(url)" style="display:none" tabindex="-1" aria-hidden="true"></a>"# + end
+            }
+            rewritten = LinkRewriter.appending(Array(end.utf8), to: rewritten)
+            self.html = rewritten
+        }
+        if let text = self.text { self.text = LinkRewriter.text(text) { message.tracked($0) } }
     }
 }
 

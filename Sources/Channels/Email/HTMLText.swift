@@ -216,7 +216,7 @@ struct HTMLText {
         return nil
     }
 
-    private static func decoded(_ text: String) -> String {
+    static func decoded(_ text: String) -> String {
         guard text.contains("&") else { return text }
         var output = ""
         var rest = text[...]

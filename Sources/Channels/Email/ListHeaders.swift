@@ -22,7 +22,7 @@ package struct UnsubscribeLink: Sendable, Equatable {
 /// Makes the links of single mails; who has none leaves them to the provider's own address.
 package protocol UnsubscribeLinks: Sendable {
     /// Nil for a mail that has no such link.
-    func link(for decision: Decision, stepIndex: Int) -> UnsubscribeLink?
+    func link(for request: CompositionRequest) -> UnsubscribeLink?
 }
 
 struct ListHeaders: Sendable {

@@ -104,6 +104,7 @@ struct APNsMessage: Sendable {
         var payload = JSONObject([.init(name: "aps", value: .object(aps))])
         for member in content.extra { payload[member.name] = member.value }
         if payload["link"] == nil { payload["link"] = content.link.map(JSONValue.string) }
+        payload["track"] = content.track.map(JSONValue.string) ?? payload["track"]
         if payload["image"] == nil { payload["image"] = content.image.map(JSONValue.string) }
         return payload
     }

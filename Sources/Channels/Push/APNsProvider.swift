@@ -16,6 +16,7 @@ package struct APNsProvider: Provider {
     let settings: PushRequestSettings
     let tokens: APNsTokens
     let templates: TemplateLibrary
+    let links: LinkTracker?
     let transport: any HTTPExchanging
 
     package func takes(_ target: PushTarget) -> Bool {
@@ -38,8 +39,9 @@ package struct APNsProvider: Provider {
             throw CompositionRefusal(.addressInvalid, "the APNs token or topic of `user.push` is none")
         }
         let template = try self.templates.push(request.step.template, locale: request.decision.user.locale)
-        let content = try template.render(
+        var content = try template.render(
             TemplateVariables(request.decision), limit: PushRequestSettings.renderedBytesMax)
+        content.track(self.links?.message(request))
         let message = try APNsMessage(
             content, token: given, topic: topic, key: request.idempotencyKey,
             lifetime: request.decision.expiresAt?.since(request.now), now: request.now)

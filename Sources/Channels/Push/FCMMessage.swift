@@ -35,6 +35,7 @@ enum FCMMessage {
         notification["image"] = content.image.map(JSONValue.string)
         var extra = JSONObject(content.extra)
         if extra["link"] == nil { extra["link"] = content.link.map(JSONValue.string) }
+        extra["track"] = content.track.map(JSONValue.string) ?? extra["track"]
 
         var android = JSONObject()
         var apnsHeaders = JSONObject()
@@ -61,7 +62,9 @@ enum FCMMessage {
         }
         var webpush = JSONObject()
         if !webHeaders.isEmpty { webpush["headers"] = .object(webHeaders) }
-        if let link = content.link, link.hasPrefix("https://") { webpush["fcm_options"] = ["link": .string(link)] }
+        if let link = content.track ?? content.link, link.hasPrefix("https://") {
+            webpush["fcm_options"] = ["link": .string(link)]
+        }
 
         var message = JSONObject()
         if !notification.isEmpty { message["notification"] = .object(notification) }

@@ -17,6 +17,7 @@ package struct FCMProvider: Provider {
     let settings: PushRequestSettings
     let tokens: AccessTokens
     let templates: TemplateLibrary
+    let links: LinkTracker?
     let transport: any HTTPExchanging
 
     package func takes(_ target: PushTarget) -> Bool {
@@ -31,8 +32,9 @@ package struct FCMProvider: Provider {
     package func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage {
         let target = try self.token(request)
         let template = try self.templates.push(request.step.template, locale: request.decision.user.locale)
-        let content = try template.render(
+        var content = try template.render(
             TemplateVariables(request.decision), limit: PushRequestSettings.renderedBytesMax)
+        content.track(self.links?.message(request))
         let lifetime = request.decision.expiresAt?.since(request.now)
         let body = try FCMMessage.encode(
             content, token: target, key: request.idempotencyKey, lifetime: lifetime, now: request.now)

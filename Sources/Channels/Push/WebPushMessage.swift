@@ -49,7 +49,7 @@ struct WebPushMessage: Sendable {
         var notification = JSONObject()
         notification["title"] = content.title.map(JSONValue.string)
         notification["body"] = content.body.map(JSONValue.string)
-        notification["navigate"] = content.link.map(JSONValue.string)
+        notification["navigate"] = (content.track ?? content.link).map(JSONValue.string)
         notification["image"] = content.image.map(JSONValue.string)
         notification["tag"] = content.collapseKey.map(JSONValue.string)
         if !content.extra.isEmpty { notification["data"] = .object(JSONObject(content.extra)) }

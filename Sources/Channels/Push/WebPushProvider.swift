@@ -19,6 +19,7 @@ package struct WebPushProvider: Provider {
     let tokens: VAPIDTokens
     let senderKeys: WebPushSenderKeys
     let templates: TemplateLibrary
+    let links: LinkTracker?
     let transport: any HTTPExchanging
 
     package func takes(_ target: PushTarget) -> Bool {
@@ -42,8 +43,9 @@ package struct WebPushProvider: Provider {
                 .addressInvalid, "`keys` of the subscription in `user.push` are not a P-256 key and 16 bytes")
         }
         let template = try self.templates.push(request.step.template, locale: request.decision.user.locale)
-        let content = try template.render(
+        var content = try template.render(
             TemplateVariables(request.decision), limit: PushRequestSettings.renderedBytesMax)
+        content.track(self.links?.message(request))
         let message = try WebPushMessage(
             content, key: request.idempotencyKey, lifetime: request.decision.expiresAt?.since(request.now))
         guard let (sender, material) = self.senderKeys.next(for: keys, now: request.now),

@@ -13,16 +13,17 @@ package struct SMPPProvider: Provider {
     let writing: SMSWriting
     let answers: SMPPAnswer
     let templates: TemplateLibrary
+    let links: LinkTracker?
     let transport: any SMSSubmitting
 
     package func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage {
-        let (number, segments) = try self.writing.compose(request, self.templates)
+        let (number, segments, links) = try self.writing.compose(request, self.templates, self.links)
         return PreparedSubmits(
             address: number.text,
             messages: self.form.messages(
                 segments, to: number, key: request.idempotencyKey, now: request.now,
                 expiresAt: request.decision.expiresAt),
-            segments: segments, writing: self.writing, answers: self.answers, ids: self.form.ids,
+            segments: segments, writing: self.writing, links: links, answers: self.answers, ids: self.form.ids,
             transport: self.transport)
     }
 }
@@ -88,6 +89,7 @@ private struct PreparedSubmits: PreparedMessage {
     let messages: [SMPPMessage]
     let segments: SMSSegments
     let writing: SMSWriting
+    let links: ShortLinks?
     let answers: SMPPAnswer
     let ids: SMPPMessageIDs
     let transport: any SMSSubmitting
@@ -96,6 +98,7 @@ private struct PreparedSubmits: PreparedMessage {
 
     func send(while mayGo: @escaping @Sendable () -> Bool) async -> Outcome {
         guard let first = self.messages.first else { return Outcome(.rejected, reason: "smpp.empty") }
+        if let outcome = await self.links?.record() { return outcome }
         let begun = self.answers.outcome(await self.transport.submit(first, while: mayGo))
         var outcome = begun
         if begun.verdict == .accepted, self.messages.count > 1 {

@@ -42,16 +42,17 @@ package struct SMSProvider: Provider {
     let format: SMSRequestFormat
     let answers: AnswerTable
     let templates: TemplateLibrary
+    let links: LinkTracker?
     let transport: any HTTPExchanging
 
     package func compose(_ request: CompositionRequest) throws(CompositionRefusal) -> any PreparedMessage {
-        let (number, text) = try self.writing.text(request, self.templates)
+        let (number, text, links) = try self.writing.text(request, self.templates, self.links)
         let segments = try self.writing.segments(text)
         let values = RequestValues(
             to: number.text, text: text, idempotencyKey: request.idempotencyKey, alphabet: segments.alphabet)
         return PreparedSMS(
             address: number.text, request: self.format.request(values), answers: self.answers, segments: segments,
-            writing: self.writing, now: request.now, transport: self.transport)
+            writing: self.writing, links: links, now: request.now, transport: self.transport)
     }
 }
 
@@ -61,6 +62,7 @@ private struct PreparedSMS: PreparedMessage {
     let answers: AnswerTable
     let segments: SMSSegments
     let writing: SMSWriting
+    let links: ShortLinks?
     let now: Timestamp
     let transport: any HTTPExchanging
 
@@ -76,6 +78,7 @@ private struct PreparedSMS: PreparedMessage {
     }
 
     private func exchange(_ mayGo: @Sendable () -> Bool) async -> Outcome {
+        if let outcome = await self.links?.record() { return outcome }
         guard mayGo() else { return .withdrawn }
         do throws(HTTPFailure) {
             return self.answers.outcome(try await self.transport.perform(self.request), now: self.now)

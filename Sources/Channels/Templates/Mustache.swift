@@ -75,9 +75,13 @@ struct TemplateVariables: Sendable {
     private let data: JSONValue
     private let decision: Decision
 
-    init(_ decision: Decision) {
+    private let unsubscribeURL: String?
+
+    /// - Parameter unsubscribeURL: What `{{unsubscribe_url}}` stands for; nil where there is no such page.
+    init(_ decision: Decision, unsubscribeURL: String? = nil) {
         self.data = .object(decision.data)
         self.decision = decision
+        self.unsubscribeURL = unsubscribeURL
     }
 
     /// Made when it is asked for: most templates name nothing of it.
@@ -85,12 +89,13 @@ struct TemplateVariables: Sendable {
         let decision = self.decision
         var user: JSONObject = JSONObject([.init(name: "id", value: .string(decision.user.id))])
         if let locale = decision.user.locale { user["locale"] = .string(locale) }
-        return .object(
-            JSONObject([
-                .init(name: "user", value: .object(user)),
-                .init(name: "decision", value: ["id": .string(decision.id)]),
-                .init(name: "campaign", value: .string(decision.campaign)),
-            ]))
+        var root = JSONObject([
+            .init(name: "user", value: .object(user)),
+            .init(name: "decision", value: ["id": .string(decision.id)]),
+            .init(name: "campaign", value: .string(decision.campaign)),
+        ])
+        root["unsubscribe_url"] = self.unsubscribeURL.map { .string($0) }
+        return .object(root)
     }
 
     fileprivate var root: JSONValue { self.data }

@@ -120,6 +120,8 @@ struct PushContent: Sendable {
     var body: String?
     var image: String?
     var link: String?
+    /// What an app asks for when a person taps the message, so that it is known; where the link leads it says nothing.
+    var track: String?
     var collapseKey: String?
     var extra: [JSONObject.Member] = []
     var fcm = JSONObject()

@@ -117,7 +117,8 @@ package enum RejectionCode: String, Sendable, CaseIterable {
         case .conversionGoal: "`goal` has 1 to 64 characters, none of them a control character."
         case .conversionValue: "`value` lies between -1e9 and 1e9."
         case .conversionDecision: "The decision that a conversion names was accepted before."
-        case .conversionUser: "A conversion of a user and a goal finds a delivery to that user that waits for one."
+        case .conversionUser:
+            "A conversion of a user and a goal finds a message that was sent to that user and whose window is open."
         }
     }
 }

@@ -42,3 +42,11 @@ package protocol EventLedger: Sendable {
     /// finds it. Returns after the commit; calls are committed in groups. Repeating is safe.
     func note(_ event: RecipientEvent) async throws(LedgerError) -> NoteAnswer
 }
+
+/// Who gets the credit for a conversion that names no decision, where several messages came before it.
+package enum CreditModel: String, Sendable, CaseIterable {
+    /// The newest.
+    case lastTouch = "last_touch"
+    /// 40 % each to the first and the newest, the rest in equal shares to those between; half and half where there are two.
+    case position
+}

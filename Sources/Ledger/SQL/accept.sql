@@ -6,7 +6,7 @@
 --      $17 person whose consent and caps count or null, $18 topic, $19 start of the person's day, $20 message (arrays);
 --      $21 channels that need consent; caps: $22 names, $23 most, $24 seconds or null, $25 channel or null,
 --      $26 by campaign (arrays); $27 seconds for which messages are kept for caps;
---      $28 priority (array).
+--      $28 priority, $29 user, $30 milliseconds for which reactions count (arrays).
 -- Out: (id, accepted_at, what keeps it from being sent or null, its reason) of those that are new. The others were
 --      accepted before.
 WITH held AS (
@@ -20,9 +20,9 @@ WITH held AS (
                                 'provider:' || i.provider)) END AS pause
     FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $7::timestamptz[], $8::text[], $11::text[],
                 $12::text[], $13::bytea[], $14::timestamptz[], $15::text[], $16::int8[], $17::text[], $18::text[],
-                $19::timestamptz[], $20::text[], $28::int4[])
+                $19::timestamptz[], $20::text[], $28::int4[], $30::int8[])
         AS i(id, shard, campaign, class, due_at, lease, channel, provider, address_key, opened_at, supersedes, rank,
-             user_id, topic, day_start, message, priority)
+             user_id, topic, day_start, message, priority, window_ms)
     CROSS JOIN held h
     LEFT JOIN LATERAL (
         SELECT s.reason FROM suppressions s
@@ -37,11 +37,11 @@ WITH held AS (
     ) c ON true
     LEFT JOIN supersessions p ON p.key = i.supersedes
 ), fresh AS (
-    INSERT INTO decisions (id, shard, campaign, class, source, accepted_at, body)
+    INSERT INTO decisions (id, shard, campaign, class, source, accepted_at, body, user_key)
     -- Bodies go straight to their table: what is judged below is copied from step to step.
-    SELECT id, shard, campaign, class, source, now(), body
-    FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::bytea[])
-        AS i(id, shard, campaign, class, source, body)
+    SELECT id, shard, campaign, class, source, now(), body, user_key(user_name)
+    FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::bytea[], $29::text[])
+        AS i(id, shard, campaign, class, source, body, user_name)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, accepted_at
 ), judged AS (
@@ -70,7 +70,7 @@ WITH held AS (
 ), work AS (
     INSERT INTO unsettled (id, shard, epoch, due_at, look_at, lease, lease_until,
                            open_number, open_channel, open_provider, opened_at, supersedes, rank,
-                           priority)
+                           priority, window_ms)
     SELECT n.id, n.shard, CASE WHEN n.lease IS NULL THEN 0 ELSE 1 END, n.due_at,
            CASE WHEN n.lease IS NOT NULL THEN now() + make_interval(secs => $9::int4 + 10)
                 WHEN n.due_at > now() + make_interval(secs => $10::int4) THEN n.due_at - make_interval(secs => $10::int4)
@@ -78,7 +78,7 @@ WITH held AS (
            n.lease, CASE WHEN n.lease IS NOT NULL THEN now() + make_interval(secs => $9::int4) END,
            CASE WHEN n.ruling IS NULL THEN 1 END, CASE WHEN n.ruling IS NULL THEN n.channel END,
            CASE WHEN n.ruling IS NULL THEN n.provider END, CASE WHEN n.ruling IS NULL THEN n.opened_at END,
-           n.supersedes, n.rank, n.priority
+           n.supersedes, n.rank, n.priority, n.window_ms
     FROM new n
 ), newest AS (
     -- The caller puts no key twice into a group.

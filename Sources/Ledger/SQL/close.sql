@@ -7,9 +7,9 @@
 --      $15 terminal state or null, $16 reason of what follows, $17 rest until, $18 rest at step;
 --      $19 arm, $20 propensity, $21 policy, $22 seed, $23 time (arrays); $24 horizon seconds;
 --      $25 person whose caps no longer count $26 message, or null; $27 the pause it rests for or null,
---      $28 becomes a dead letter, $29 the goal that is rested for or null, $30 then its user,
---      $31 counts as an attempt at the step, $32 the provider to avoid next or null, $33 with what probability the provider
---      was chosen or null, $34 the devices that the step is done with (arrays).
+--      $28 becomes a dead letter, $29 the goal that is rested for or null,
+--      $30 counts as an attempt at the step, $31 the provider to avoid next or null, $32 with what probability the provider
+--      was chosen or null, $33 the devices that the step is done with (arrays).
 -- Out: one row for each id and epoch: whether it was recorded, now or by an earlier call with the same epoch.
 WITH input AS (
     -- A goal that was reached while its message was on the wire is not rested for.
@@ -20,18 +20,18 @@ WITH input AS (
                 $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
                 $14::bool[], $15::text[], $16::text[], $17::timestamptz[], $18::int4[], $19::text[],
                 $20::float8[], $21::text[], $22::int8[], $23::timestamptz[], $25::text[],
-                $26::text[], $27::text[], $28::bool[], $29::text[], $30::text[], $31::bool[], $32::text[],
-                $33::float8[], $34::bytea[])
+                $26::text[], $27::text[], $28::bool[], $29::text[], $30::bool[], $31::text[],
+                $32::float8[], $33::bytea[])
         AS i(id, epoch, step, number, channel, provider, address_key, opened_at, closed_at, verdict, reason, detail,
              message_id, is_dead, state, next_reason, rest_until, rest_step, arm, propensity, policy, seed, at,
-             user_id, message, paused_by, is_dead_letter, waits_for, waits_user, is_counted, avoids, chosen_with, devices)
+             user_id, message, paused_by, is_dead_letter, waits_for, is_counted, avoids, chosen_with, devices)
 ), standing AS (
     -- Whoever resumes a scope waits for these locks, and then finds what rests for it.
     SELECT scope FROM pauses WHERE scope IN (SELECT paused_by FROM input) FOR KEY SHARE
 ), gone AS (
     DELETE FROM unsettled u USING input i
     WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NOT NULL
-    RETURNING u.id, u.epoch, u.attempts, u.supersedes, u.rank, u.priority
+    RETURNING u.id, u.epoch, u.attempts, u.supersedes, u.rank, u.priority, u.window_ms
 ), kept AS (
     UPDATE unsettled u
     -- A pause that has ended meanwhile holds nobody back.
@@ -51,7 +51,6 @@ WITH input AS (
         step = i.rest_step, devices = i.devices,
         -- Between two attempts at a step what was waited for before it still counts.
         waits_for = CASE WHEN i.rest_step <> u.step THEN i.waits_for ELSE u.waits_for END,
-        waits_user = CASE WHEN i.rest_step <> u.step THEN i.waits_user ELSE u.waits_user END,
         arm = i.arm, propensity = i.propensity, policy = i.policy, seed = i.seed
     FROM input i LEFT JOIN standing s ON s.scope = i.paused_by
     WHERE u.id = i.id AND u.epoch = i.epoch AND u.lease IS NOT NULL AND i.state IS NULL
@@ -65,15 +64,16 @@ WITH input AS (
            i.detail, i.message_id, i.address_key, i.chosen_with
     FROM input i JOIN held USING (id, epoch) WHERE i.number IS NOT NULL
 ), ended AS (
-    INSERT INTO settlements (id, epoch, state, reason, step, attempts, arm, propensity, policy, seed, settled_at)
+    INSERT INTO settlements (id, epoch, state, reason, step, attempts, arm, propensity, policy, seed, settled_at,
+                             closes_at)
     SELECT i.id, i.epoch, i.state, i.next_reason, i.step, greatest(g.attempts, i.number), i.arm, i.propensity, i.policy,
-           i.seed, i.at
+           i.seed, i.at, window_end(i.state, i.next_reason, i.at, g.window_ms)
     FROM input i JOIN gone g USING (id, epoch)
 ), set_aside AS (
     INSERT INTO dead_letters (decision, at, reason, campaign, class, channel, provider, step, attempts, supersedes, rank,
-                              priority)
+                              priority, window_ms)
     SELECT i.id, i.at, i.next_reason, d.campaign, d.class, i.channel, i.provider, i.step,
-           greatest(g.attempts, i.number), g.supersedes, g.rank, g.priority
+           greatest(g.attempts, i.number), g.supersedes, g.rank, g.priority, g.window_ms
     FROM input i JOIN gone g USING (id, epoch)
     -- One look-up for each that is one, whatever the planner thinks of how many there are.
     CROSS JOIN LATERAL (SELECT campaign, class FROM decisions WHERE id = i.id LIMIT 1) d

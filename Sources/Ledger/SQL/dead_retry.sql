@@ -9,14 +9,14 @@ WITH chosen AS (
     RETURNING s.id, s.epoch, s.state, s.step, s.attempts
 ), letters AS (
     DELETE FROM dead_letters l USING undone u WHERE l.decision = u.id
-    RETURNING l.decision, l.reason, l.supersedes, l.rank, l.priority
+    RETURNING l.decision, l.reason, l.supersedes, l.rank, l.priority, l.window_ms
 ), work AS (
     -- It goes on at the step where it failed, with attempts of its own there; their numbers go on over all steps.
     -- Nothing of it was sent, or it would not have failed. A new epoch: whoever held it last closes nothing any more.
     INSERT INTO unsettled (id, shard, epoch, due_at, look_at, step, attempts, has_sent, supersedes, rank,
-                           priority)
+                           priority, window_ms)
     SELECT u.id, d.shard, u.epoch + 1, now(), now(), u.step, u.attempts, false, l.supersedes, l.rank,
-           l.priority
+           l.priority, l.window_ms
     FROM undone u JOIN letters l ON l.decision = u.id JOIN decisions d ON d.id = u.id
 ), counted AS (
     INSERT INTO tallies (slot, state, n)

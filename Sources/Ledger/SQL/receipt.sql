@@ -88,10 +88,12 @@ WITH given AS (
 ), gone AS (
     DELETE FROM unsettled u USING unended r JOIN verdicts v ON v.decision = r.id
     WHERE u.id = r.id AND r.lease IS NULL AND r.waits_for = 'delivered' AND v.is_delivered
-    RETURNING u.id, u.epoch, u.step, u.attempts, u.arm, u.propensity, u.policy, u.seed
+    RETURNING u.id, u.epoch, u.step, u.attempts, u.arm, u.propensity, u.policy, u.seed, u.window_ms
 ), settled AS (
-    INSERT INTO settlements (id, epoch, state, reason, step, attempts, arm, propensity, policy, seed, settled_at)
-    SELECT id, epoch + 1, 'delivered', 'goal.reached', step, attempts, arm, propensity, policy, seed, now() FROM gone
+    INSERT INTO settlements (id, epoch, state, reason, step, attempts, arm, propensity, policy, seed, settled_at,
+                             closes_at)
+    SELECT id, epoch + 1, 'delivered', 'goal.reached', step, attempts, arm, propensity, policy, seed, now(),
+           window_end('delivered', 'goal.reached', now(), window_ms) FROM gone
 ), moved AS (
     -- A step whose message has failed is not waited for.
     UPDATE unsettled u
@@ -118,7 +120,7 @@ WITH given AS (
                         AND e.reason <> 'goal.reached' END
     ) x
     WHERE s.id = x.id
-    RETURNING s.id, x.earlier, x.state
+    RETURNING s.id, x.earlier, x.state, s.closes_at
 ), counted AS (
     INSERT INTO tallies (slot, state, n)
     SELECT pg_backend_pid() % 64, state, sum(n)
@@ -126,6 +128,12 @@ WITH given AS (
           UNION ALL SELECT earlier, -1 FROM refined UNION ALL SELECT state, 1 FROM refined) x
     GROUP BY state
     ON CONFLICT (slot, state) DO UPDATE SET n = tallies.n + excluded.n
+), due AS (
+    -- A complaint counts, and what was given as final is looked at again when the end has changed.
+    INSERT INTO reward_due (decision, at)
+    SELECT decision, now() FROM news WHERE is_complaint
+    UNION SELECT id, now() FROM refined WHERE closes_at IS NULL
+    ON CONFLICT (decision) DO NOTHING
 ), suppressed AS (
     -- A dead address takes nothing any more; whoever complains gets no marketing.
     INSERT INTO suppressions (channel, address_key, reason, decision, at, kind)

@@ -202,7 +202,7 @@ private func withProviders(_ common: CommonOptions, _ body: ([any Provider]) asy
     var settings = try common.settings()
     settings.logLevel = max(settings.logLevel, .warning)
     settings.logFormat = .text
-    let channels = try ChannelSet(settings, registry: MetricsRegistry(), logger: common.logger(settings))
+    let channels = try ChannelSet(settings, links: nil, registry: MetricsRegistry(), logger: common.logger(settings))
     for problem in channels.catalog.templates.problems { note("\(problem)") }
     channels.startSending()
     do {

@@ -1,0 +1,210 @@
+/// Answers requests for pixels and links as soon as their bytes are there, in front of everything that makes a general
+/// HTTP server: these are most of what an edge is asked. A connection whose first words are others is passed on as it
+/// is, and stays so.
+import Attribution
+import DeliveryModel
+import HummingbirdCore
+import Logging
+import NIOCore
+
+/// A child channel with the lane in front.
+struct TrackedChannel<Base: ServerChildChannel>: ServerChildChannel {
+    let base: Base
+    let desk: TrackingDesk
+    let networks: ClientNetwork
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Base.Value> {
+        channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(TrackingLane(desk: self.desk, networks: self.networks))
+        }.flatMap {
+            self.base.setup(channel: channel, logger: logger)
+        }
+    }
+
+    func handle(value: Base.Value, logger: Logger) async {
+        await self.base.handle(value: value, logger: logger)
+    }
+}
+
+/// RFC 9112, as far as GET and HEAD without a body need it.
+final class TrackingLane: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// A request's head; longer ones are passed on, where they are refused.
+    private static let headMax = 8192
+
+    private let desk: TrackingDesk
+    private let networks: ClientNetwork
+    private var input = ByteBuffer()
+    private var isPassing = false
+    private var peer: [UInt8]?
+    /// Of a client that says nothing else; formatted once.
+    private var peerNetwork = ""
+
+    init(desk: TrackingDesk, networks: ClientNetwork) {
+        self.desk = desk
+        self.networks = networks
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.learnPeer(context)
+        context.fireChannelActive()
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { self.learnPeer(context) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !self.isPassing else { return context.fireChannelRead(data) }
+        var bytes = self.unwrapInboundIn(data)
+        if self.input.readableBytes == 0 { self.input = bytes } else { self.input.writeBuffer(&bytes) }
+        var output: ByteBuffer?
+        loop: while self.input.readableBytes > 0 {
+            switch TrackingHead.parse(self.input.readableBytesView) {
+            case .incomplete where self.input.readableBytes <= Self.headMax: break loop
+            case .incomplete, .other:
+                self.isPassing = true
+                break loop
+            case .head(let head, let length):
+                let isOurs = self.answer(head, into: &output, context)
+                guard isOurs else {
+                    self.isPassing = true
+                    break loop
+                }
+                self.input.moveReaderIndex(forwardBy: length)
+                guard head.isKeptAlive else {
+                    self.input.clear()
+                    if let output { context.write(self.wrapOutboundOut(output), promise: nil) }
+                    context.flush()
+                    context.close(promise: nil)
+                    return
+                }
+            }
+        }
+        if let output { context.writeAndFlush(self.wrapOutboundOut(output), promise: nil) }
+        if self.isPassing {
+            let rest = self.input
+            self.input = ByteBuffer()
+            context.fireChannelRead(self.wrapInboundOut(rest))
+        } else if self.input.readableBytes == 0 {
+            self.input = ByteBuffer()
+        }
+    }
+
+    /// False when it has to be asked elsewhere.
+    private func answer(
+        _ head: TrackingHead, into output: inout ByteBuffer?, _ context: ChannelHandlerContext
+    ) -> Bool {
+        let network =
+            head.forwarded.isEmpty ? self.peerNetwork : self.networks.text(peer: self.peer, forwarded: head.forwarded)
+        let request = TrackingRequest(
+            kind: head.kind, method: head.method, token: head.token, query: head.query, userAgent: head.userAgent,
+            network: network)
+        let answer = self.desk.answer(request)
+        if case .askLedger = answer { return false }
+        var buffer = output ?? context.channel.allocator.buffer(capacity: 512)
+        TrackingAnswer.write(answer, isHead: head.method == .head, isKeptAlive: head.isKeptAlive, into: &buffer)
+        output = buffer
+        return true
+    }
+
+    private func learnPeer(_ context: ChannelHandlerContext) {
+        self.peer = context.remoteAddress.flatMap(IPText.bytes)
+        self.peerNetwork = self.networks.text(peer: self.peer, forwarded: "")
+    }
+}
+
+/// What of a request's head matters here.
+struct TrackingHead {
+    enum Parsed {
+        /// A request for a tracked URL, and how many bytes it had.
+        case head(TrackingHead, length: Int)
+        case incomplete
+        /// Anything else.
+        case other
+    }
+
+    var kind: TrackingRequest.Kind
+    var method: Sighting.Method
+    var token: ArraySlice<UInt8>
+    var query: ArraySlice<UInt8>
+    var userAgent: String
+    var forwarded: String
+    var isKeptAlive: Bool
+
+    private static let starts: [(bytes: [UInt8], kind: TrackingRequest.Kind, method: Sighting.Method)] = [
+        (Array("GET /o/".utf8), .open, .get), (Array("GET /c/".utf8), .click, .get),
+        (Array("HEAD /o/".utf8), .open, .head), (Array("HEAD /c/".utf8), .click, .head),
+    ]
+
+    static func parse(_ view: ByteBufferView) -> Parsed {
+        guard
+            let start = self.starts.first(where: { start in
+                view.prefix(start.bytes.count).elementsEqual(start.bytes.prefix(view.count))
+            })
+        else { return .other }
+        guard view.count > start.bytes.count, let end = self.end(of: view) else { return .incomplete }
+        let head = Array(view.prefix(end))
+        guard let lineEnd = head.firstIndex(of: UInt8(ascii: "\r")) else { return .other }
+        let line = head[start.bytes.count..<lineEnd]
+        // HTTP/1.0 closes by itself, and is passed on, as whatever has a body.
+        guard let space = line.lastIndex(of: UInt8(ascii: " ")),
+            line[line.index(after: space)...].elementsEqual("HTTP/1.1".utf8)
+        else { return .other }
+        let target = line[..<space]
+        let mark = target.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
+        var result = TrackingHead(
+            kind: start.kind, method: start.method, token: target[..<mark],
+            query: mark < target.endIndex ? target[target.index(after: mark)...] : [], userAgent: "", forwarded: "",
+            isKeptAlive: true)
+        guard result.read(headers: head[(lineEnd + 2)...]) else { return .other }
+        return .head(result, length: end)
+    }
+
+    /// False when it is no request without a body.
+    private mutating func read(headers: ArraySlice<UInt8>) -> Bool {
+        var rest = headers
+        while let lineEnd = rest.firstIndex(of: UInt8(ascii: "\r")), lineEnd > rest.startIndex {
+            let line = rest[rest.startIndex..<lineEnd]
+            rest = rest[min(lineEnd + 2, rest.endIndex)...]
+            // Few headers matter: their lengths tell them from most others.
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return false }
+            let value = line[(colon + 1)...].drop { $0 == 0x20 || $0 == 0x09 }
+            switch colon - line.startIndex {
+            case 10 where Self.isName(line, "user-agent"):
+                self.userAgent = String(decoding: value.prefix(256), as: UTF8.self)
+            case 10 where Self.isName(line, "connection"):
+                if value.count == 5, Self.isName(value, "close") { self.isKeptAlive = false }
+            case 15 where Self.isName(line, "x-forwarded-for"):
+                self.forwarded +=
+                    (self.forwarded.isEmpty ? "" : ",") + String(decoding: value.prefix(512), as: UTF8.self)
+            case 14 where Self.isName(line, "content-length"): if !value.elementsEqual("0".utf8) { return false }
+            case 17 where Self.isName(line, "transfer-encoding"): return false
+            case 7 where Self.isName(line, "upgrade"): return false
+            default: break
+            }
+        }
+        return true
+    }
+
+    private static func isName(_ line: ArraySlice<UInt8>, _ name: StaticString) -> Bool {
+        let name = "\(name)".utf8
+        return line.prefix(name.count).elementsEqual(name) { $0 | 0x20 == $1 || $0 == $1 }
+    }
+
+    /// Behind the empty line.
+    private static func end(of view: ByteBufferView) -> Int? {
+        var index = view.startIndex
+        while let found = view[index...].firstIndex(of: UInt8(ascii: "\n")) {
+            let next = found + 1
+            if next + 1 < view.endIndex, view[next] == UInt8(ascii: "\r"), view[next + 1] == UInt8(ascii: "\n") {
+                return next + 2 - view.startIndex
+            }
+            index = next
+        }
+        return nil
+    }
+}

@@ -1,0 +1,51 @@
+/// The settings about what comes back: `tracking` and `rewards`.
+import Channels
+import DeliveryModel
+import Edge
+import Foundation
+import SettingsFile
+
+struct FeedbackSettings: Sendable {
+    /// Nil where nothing is tracked.
+    var links: LinkTracker.Settings?
+    var credit = CreditModel.lastTouch
+    /// The most rewards that each shard's stream keeps.
+    var rewardsMax = 100_000
+    var machinesFile = "channels/machines.yaml"
+
+    init() {}
+
+    init(_ root: YAMLSection, resolved: (String) -> String) {
+        let tracking = root.section("tracking")
+        if let url = tracking.string("url") {
+            if let base = Self.base(url) {
+                self.links = LinkTracker.Settings(base: base)
+            } else {
+                tracking.report("url", Self.demand)
+            }
+        }
+        self.links?.hasHiddenLink = tracking.bool("hidden_link", default: false)
+        for section in tracking.sections("untracked", required: false) {
+            if let template = section.string("template", required: true) { self.links?.untracked.insert(template) }
+            section.finish()
+        }
+        tracking.finish()
+        let rewards = root.section("rewards")
+        self.credit = rewards.choice("credit", CreditModel.self, default: .lastTouch) ?? .lastTouch
+        self.rewardsMax = rewards.integer("max_entries", in: 1000...100_000_000, default: self.rewardsMax)
+        rewards.finish()
+        self.machinesFile = resolved(self.machinesFile)
+    }
+
+    static let demand = "scheme and host of the edge as people reach it are expected, such as https://t.example.com"
+
+    /// `text` as the start of tracked URLs; nil when it is none.
+    static func base(_ text: String) -> String? {
+        let base = text.hasSuffix("/") ? String(text.dropLast()) : text
+        guard base.utf8.count <= 200, base.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }),
+            let url = URL(string: base), url.scheme == "https" || url.scheme == "http", url.host() != nil,
+            url.query() == nil, url.fragment() == nil, url.user() == nil, !base.contains("\""), !base.contains("<")
+        else { return nil }
+        return base
+    }
+}
