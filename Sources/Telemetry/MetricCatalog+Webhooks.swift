@@ -12,9 +12,10 @@ extension CounterMetric {
                 "kind", "receipt", "unsubscribed", "stop", "start", "other", "ignored", "unreadable", "forged",
                 "settled", "deferred",
                 note:
-                    "`other`: what people wrote; `unreadable`: kept below the data folder; `settled`: about the webhook itself; `deferred`: something was away, and it comes again"
+                    "`other`: what people wrote; `unreadable`: kept below the data folder; `settled`: about the webhook; `deferred`: it comes again"
             ),
         ],
-        alertOn: "More than ten `forged` or `unreadable` in each of several hours: the secret, or the form of what comes, is another one.",
+        alertOn:
+            "More than ten `forged` or `unreadable` in each of several hours: the secret, or the form, is another one.",
         doNotAlertOn: "Single `forged` ones: the door is open to all. `deferred` while PostgreSQL is away.")
 }
