@@ -54,9 +54,9 @@ package struct LinkTracker: Sendable {
 }
 
 extension LinkTracker: UnsubscribeLinks {
-    /// Whatever is said of the template's links: whoever gets marketing can be rid of it.
+    /// Whatever is said of the template's links: whoever gets marketing can be rid of it. Nil for other mails.
     package func link(for request: CompositionRequest) -> UnsubscribeLink? {
-        guard let attempt = request.attempt else { return nil }
+        guard request.decision.messageClass == .marketing, let attempt = request.attempt else { return nil }
         return self.keys().maker(decision: request.decision.id, attempt: attempt).map {
             UnsubscribeLink(url: "\(self.settings.base)/u/\($0.token(.unsubscribe))")
         }
@@ -80,7 +80,8 @@ struct TrackedMessage {
 
     /// `<base>/c/<token>?u=<url>`; nil for what cannot be tracked.
     mutating func tracked(_ url: String) -> String? {
-        guard TrackedURL.isTarget(url.utf8), !url.hasPrefix(self.settings.base + "/"), let place = self.place(of: url)
+        guard TrackedURL.isTarget(Array(url.utf8)), !url.hasPrefix(self.settings.base + "/"),
+            let place = self.place(of: url)
         else { return nil }
         return TrackedURL.click(
             base: self.settings.base, token: self.maker.token(.click, link: place, url: url), url: url)
@@ -88,7 +89,8 @@ struct TrackedMessage {
 
     /// `<base>/c/<code>`, which has to be put on record; nil for what cannot be tracked.
     mutating func shortened(_ url: String) -> (text: String, link: ShortLink)? {
-        guard TrackedURL.isTarget(url.utf8), !url.hasPrefix(self.settings.base + "/"), let place = self.place(of: url)
+        guard TrackedURL.isTarget(Array(url.utf8)), !url.hasPrefix(self.settings.base + "/"),
+            let place = self.place(of: url)
         else { return nil }
         // The token is an HMAC over all that the link is about: what follows from it is as hard to guess.
         let digest = SHA256.hash(data: Array(self.maker.token(.click, link: place, url: url).utf8))

@@ -93,7 +93,8 @@ struct UnsubscribeRoutes {
             ($0.channel == nil || $0.channel == channel) && ($0.topic == nil || $0.topic == topic)
         }
         let narrowest = fitting.max {
-            ($0.channel == nil ? 0 : 2) + ($0.topic == nil ? 0 : 1) < ($1.channel == nil ? 0 : 2) + ($1.topic == nil ? 0 : 1)
+            ($0.channel == nil ? 0 : 2) + ($0.topic == nil ? 0 : 1) < ($1.channel == nil ? 0 : 2)
+                + ($1.topic == nil ? 0 : 1)
         }
         return narrowest?.isGranted ?? true
     }
