@@ -218,7 +218,7 @@ private struct Nobody: HTTPExchanging {
 private func readTracking(_ bytes: [UInt8]) throws {
     _ = UnsubscribeChoice(form: bytes)
     _ = PageLanguage.best(locale: nil, acceptLanguage: String(decoding: bytes, as: UTF8.self))
-    if let target = TrackedURL.target(inQuery: bytes[...]) { _ = TrackedURL.isTarget(target[...]) }
+    if let target = TrackedURL.target(inQuery: bytes[...]) { _ = TrackedURL.isTarget(target) }
     let keys = TrackingKeys([.init(id: 65, secret: Array("0123456789abcdef".utf8))], newest: 65)
     for purpose in [TrackingReference.Purpose.open, .click, .unsubscribe] {
         if keys.read(bytes[...], purpose) != nil { preconditionFailure("a forged token") }
