@@ -147,8 +147,9 @@ let package = Package(
         .target(
             name: "Simulators",
             dependencies: [
-                "DeliveryModel", "SMPPTransport", "ThreadBridge", crypto, cryptoExtras, httpTypes, hummingbird,
-                hummingbirdCore,
+                "CurlTransport", "DeliveryModel", "SMPPTransport", "SMTPTransport", "ThreadBridge", crypto,
+                cryptoExtras,
+                httpTypes, hummingbird, hummingbirdCore,
                 hummingbirdHTTP2, logging,
                 nioCore, nioHTTP2, nioPosix, nioSSL,
             ],
@@ -219,8 +220,9 @@ let package = Package(
         .testTarget(
             name: "MailIntakeTests",
             dependencies: [
-                "Channels", "DeliveryModel", "MailIntake", "SettingsFile", "ThreadBridge", lifecycle, logging, nioCore,
-                nioPosix,
+                "Channels", "DeliveryModel", "MailIntake", "SettingsFile", "Simulators", "ThreadBridge", lifecycle,
+                logging,
+                nioCore, nioPosix,
             ],
             exclude: ["Checks", "Corpus"], swiftSettings: strict),
         .testTarget(
@@ -256,7 +258,9 @@ let package = Package(
             name: "SMPPTransportTests",
             dependencies: ["LocalServers", "Simulators", "SMPPTransport", "ThreadBridge", logging, nioCore, nioPosix],
             exclude: ["Corpus"], swiftSettings: strict),
-        .testTarget(name: "SimulatorsTests", dependencies: ["DeliveryModel", "Simulators"], swiftSettings: strict),
+        .testTarget(
+            name: "SimulatorsTests", dependencies: ["DeliveryModel", "Simulators"], exclude: ["Checks"],
+            swiftSettings: strict),
         .testTarget(
             name: "TelemetryTests", dependencies: ["Telemetry", coreMetrics, logging], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),

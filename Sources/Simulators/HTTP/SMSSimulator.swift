@@ -33,6 +33,8 @@ package struct SMSSimulatorSettings: Sendable {
     /// How long the number …0999 hangs; milliseconds.
     package var stallMilliseconds = 30_000.0
     package var faults = SimulatorFaults()
+    /// Who reads the messages.
+    var people: People?
 
     package init(accountSID: String, authToken: String) {
         self.accountSID = accountSID
@@ -211,10 +213,10 @@ extension SMSSimulator {
     private func accept(_ draft: SMSDraft, token: String?) -> ReceivedSMS {
         let now = Timestamp.current()
         let segments = SMSDraft.segments(draft.body)
-        return self.state.withLock { state in
+        let (taken, isNew) = self.state.withLock { state -> (ReceivedSMS, Bool) in
             if let token, let known = state.byToken[token] {
                 state.counts.repeats += 1
-                return known
+                return (known, false)
             }
             let message = ReceivedSMS(
                 sid: "SM" + hexadecimal(state.identifiers.next(), state.identifiers.next()), to: draft.to,
@@ -229,8 +231,14 @@ extension SMSSimulator {
                 state.bySID[message.sid] = message
                 if let oldest = state.ring.append(message) { state.bySID[oldest.sid] = nil }
             }
-            return message
+            return (message, true)
         }
+        if isNew, let people = self.settings.people {
+            let webhook = SMSWebhook.twilio(account: self.settings.accountSID, token: self.settings.authToken)
+            let ours = taken.from ?? taken.messagingServiceSID ?? ""
+            people.take(.text(taken.body, id: taken.sid, to: taken.to, from: ours, webhook))
+        }
+        return taken
     }
 }
 
