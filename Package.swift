@@ -59,6 +59,7 @@ let package = Package(
         // C libraries: headers and module maps only.
         .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 
         // Row 0. Foundations: know nothing of the domain's neighbours; Telemetry borrows ThreadBridge's lock.
@@ -83,6 +84,7 @@ let package = Package(
             name: "SMPPTransport", dependencies: ["ThreadBridge", logging, nioCore, nioPosix, nioSSL],
             swiftSettings: strict),
         .target(name: "LocalServers", swiftSettings: strict),
+        .target(name: "RSASigning", dependencies: ["CLibcrypto"], swiftSettings: strict),
         .target(name: "SettingsFile", dependencies: [yams], swiftSettings: strict),
 
         // Row 2. Adapters put a port of DeliveryModel on a driver; the pipeline sees ports only.
@@ -95,9 +97,8 @@ let package = Package(
         .target(
             name: "Channels",
             dependencies: [
-                "Attribution", "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport",
-                "ThreadBridge", crypto,
-                cryptoExtras, nioCore, yams,
+                "Attribution", "CurlTransport", "DeliveryModel", "RSASigning", "SettingsFile", "SMPPTransport",
+                "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, nioCore, nioPosix, nioSSL, yams,
             ],
             swiftSettings: strict),
         .target(
@@ -166,6 +167,10 @@ let package = Package(
             name: "push-bench",
             dependencies: ["Channels", "CurlTransport", "DeliveryModel", "SMTPTransport", crypto, nioCore],
             path: "loadtests/push", exclude: ["run", "multi.c"], swiftSettings: strict),
+        .executableTarget(
+            name: "dkim-bench",
+            dependencies: ["Channels", "CurlTransport", "DeliveryModel", "SMTPTransport", nioCore],
+            path: "loadtests/dkim", exclude: ["run"], swiftSettings: strict),
         .executableTarget(
             name: "queue-bench",
             dependencies: [

@@ -21,6 +21,9 @@ package struct EdgeSettings: Sendable {
     package var keyFile: String?
     /// Asked for as `Authorization: Bearer …` on everything under `/v1`; nil only on loopback.
     package var apiToken: String?
+    /// How others call the edge, such as `https://martlet.example.com`: signatures of webhooks are about it. Nil where
+    /// the Host header says it.
+    package var publicURL: String?
     /// Proxies whose word on where a request came from is believed, besides those on this machine.
     package var trustedProxies: [AddressRange] = []
     package var opsHost: String
@@ -50,15 +53,15 @@ package struct EdgeError: Error, CustomStringConvertible {
     package let description: String
 }
 
-/// Intake and questions: `/v1/…`.
+/// Intake, questions and webhooks: `/v1/…`.
 package struct EdgeServer: Service {
     private let application: any ApplicationProtocol
 
     package init(
         settings: EdgeSettings, intake: any DecisionIntake,
         ledger: any LedgerReader & EventLedger & ProfileLedger & AdmissionLedger & RecipientLedger,
-        tracking: TrackingDesk, topics: [String: String], rejects: any RejectsReader, metrics: MetricsRegistry,
-        logger: Logger
+        tracking: TrackingDesk, topics: [String: String], rejects: any RejectsReader, webhooks: any WebhookIntake,
+        metrics: MetricsRegistry, logger: Logger
     ) throws {
         guard settings.apiToken != nil || EdgeSettings.isLoopback(settings.host) else {
             throw EdgeError(
@@ -66,6 +69,10 @@ package struct EdgeServer: Service {
         }
         let router = Router(context: EdgeContext.self)
         router.add(middleware: RequestMeter(metrics: metrics))
+        // No token: the provider's signature is the proof.
+        WebhookRoutes(
+            intake: webhooks, publicURL: settings.publicURL, isTLS: settings.certificateFile != nil, logger: logger
+        ).add(to: router)
         let routes = router.group("v1").add(middleware: TokenCheck(token: settings.apiToken))
         DecisionRoutes(intake: intake, ledger: ledger, rejects: rejects, logger: logger).add(to: routes)
         ConversionRoutes(events: ledger, logger: logger).add(to: routes)

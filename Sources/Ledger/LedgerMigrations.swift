@@ -25,5 +25,8 @@ enum LedgerMigrations {
             number: 9, name: "devices", sql: String(decoding: PackageResources._009_devices_sql, as: UTF8.self)),
         PostgresMigration(
             number: 10, name: "rewards", sql: String(decoding: PackageResources._010_rewards_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 11, name: "mail receipts",
+            sql: String(decoding: PackageResources._011_mail_receipts_sql, as: UTF8.self)),
     ]
 }

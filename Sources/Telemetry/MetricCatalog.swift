@@ -12,8 +12,8 @@ package enum MetricCatalog {
         .decisionsAccepted, .decisionsDuplicate, .decisionsRejected, .decisionsForwarded, .zonesGuessed,
         .deliveriesSettled,
         .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .smsReceived, .smppEvents,
-        .mailResults, .trackingRequests, .sightings, .sightingsSpilled, .verdicts, .rewardsGiven, .rewardsPublished,
-        .httpRequests,
+        .webhookItems, .mailResults, .trackingRequests, .sightings, .sightingsSpilled, .verdicts, .rewardsGiven,
+        .rewardsPublished, .httpRequests,
         .metricsOverflow, .processCPU,
     ]
 

@@ -67,12 +67,15 @@ struct Fleet {
             await connections.close()
             throw error
         }
+        // Fetches what signatures of webhooks are checked with.
+        let ownHTTP = channels == nil && self.roles.contains(.edge) ? CurlTransport(logger: self.logger) : nil
         let core = Core(fleet: self) { () async throws -> [any Service] in
             onStart()
             try await connections.prepare(shards: self.settings.shards, logger: self.logger)
             try await keyRing.refresh()
             let services = try await self.services(
-                connections, channels, keyRing, meters: meters, registry: registry, worker: worker)
+                connections, channels, keyRing, http: channels?.http ?? ownHTTP, meters: meters, registry: registry,
+                worker: worker)
             preparation.withLock { $0 = [] }
             await onReady()
             return services
@@ -84,18 +87,19 @@ struct Fleet {
         do {
             try await group.run()
         } catch {
+            await ownHTTP?.shutdown()
             await connections.close()
             throw error
         }
         await channels?.close()
+        await ownHTTP?.shutdown()
         await connections.close()
         self.logger.info("ended")
     }
 
     private func services(
-        _ connections: Connections, _ channels: ChannelSet?, _ keyRing: TrackingKeyRing, meters: FleetMeters,
-        registry: MetricsRegistry,
-        worker: String
+        _ connections: Connections, _ channels: ChannelSet?, _ keyRing: TrackingKeyRing, http: CurlTransport?,
+        meters: FleetMeters, registry: MetricsRegistry, worker: String
     ) async throws -> [any Service] {
         let clock = SystemClock()
         let intake = Intake(
@@ -149,18 +153,24 @@ struct Fleet {
                     queue: connections.queue, pipeline: pipeline, clock: clock, concurrency: self.settings.concurrency,
                     grace: self.settings.grace, executors: LoopExecutor.all, logger: self.logger))
         }
-        if self.roles.contains(.edge) {
+        if let http, self.roles.contains(.edge) {
             let sink = SightingSink(
                 queue: connections.queue, folder: self.settings.dataFolder, clock: clock, metrics: registry,
                 logger: self.logger)
             let tracking = TrackingDesk(keys: keyRing.keys, sink: sink, clock: clock, metrics: registry)
             keyRing.onChange { tracking.use($0) }
             services.append(sink)
+            let webhooks = WebhookDesk(
+                try self.providers(), http: http, clock: clock, ledger: connections.ledger,
+                addressKey: Self.addressKey(try await connections.ledger.addressHashKey()),
+                unread: UnreadFolder(folder: "\(self.settings.dataFolder)/unread-webhooks", ending: "txt")
+            ) { provider, kind in
+                registry.counter(.webhookItems, provider, kind.rawValue).increment()
+            }
             services.append(
                 try EdgeServer(
                     settings: self.settings.edge, intake: intake, ledger: connections.ledger, tracking: tracking,
-                    topics: self.settings.admission.topics,
-                    rejects: connections.queue,
+                    topics: self.settings.admission.topics, rejects: connections.queue, webhooks: webhooks,
                     metrics: registry, logger: self.logger))
             if let mail = self.settings.mail {
                 services.append(try self.mailServer(mail, ledger: connections.ledger, registry))
@@ -199,16 +209,19 @@ struct Fleet {
     private func mailServer(
         _ mail: MailIntakeSettings, ledger: any ReceiptLedger, _ registry: MetricsRegistry
     ) throws -> MailServer {
-        let configuration = try ChannelConfiguration.load(
-            providersFolder: self.settings.providersFolder, environment: self.settings.environment)
         let desk = ReportDesk(
-            ledger: ledger, returnPaths: configuration.returnPaths,
+            ledger: ledger, returnPaths: try self.providers().returnPaths,
             rules: try BounceRules(path: self.settings.bouncesFile), addresses: mail.addresses,
             unread: UnreadMails(folder: "\(self.settings.dataFolder)/unread-mails")
         ) { result in
             registry.counter(.mailResults, result.rawValue).increment()
         }
         return MailServer(settings: mail.server, desk: desk, logger: self.logger)
+    }
+
+    private func providers() throws -> ChannelConfiguration {
+        try ChannelConfiguration.load(
+            providersFolder: self.settings.providersFolder, environment: self.settings.environment)
     }
 
     /// The keyed hash of an address; begun once with the key and copied for each address.
@@ -283,7 +296,7 @@ private struct Core: Service {
 /// The providers with their transports.
 struct ChannelSet: Sendable {
     let catalog: ChannelCatalog
-    private let http: CurlTransport
+    let http: CurlTransport
     private let mail: [SMTPClient]
     private let texts: [SMPPClient]
     private let desk: SMSDesk

@@ -71,6 +71,7 @@ struct Settings: Sendable {
         self.edge.host = edge.string("address") ?? self.edge.host
         self.edge.port = edge.integer("port", in: 0...65535, default: self.edge.port)
         self.edge.apiToken = edge.has("api_token_file") ? edge.secret("api_token", required: true) : nil
+        self.edge.publicURL = edge.string("public_url")
         let tls = edge.section("tls")
         self.edge.certificateFile = tls.filePath("certificate_file")
         self.edge.keyFile = tls.filePath("key_file")
@@ -156,6 +157,7 @@ struct Settings: Sendable {
         }
         self.edge.host = text("MARTLET_EDGE_ADDRESS") ?? self.edge.host
         self.edge.port = number("MARTLET_EDGE_PORT", 0...65535) ?? self.edge.port
+        self.edge.publicURL = text("MARTLET_PUBLIC_URL") ?? self.edge.publicURL
         self.edge.opsHost = text("MARTLET_METRICS_ADDRESS") ?? self.edge.opsHost
         self.edge.opsPort = number("MARTLET_METRICS_PORT", 0...65535) ?? self.edge.opsPort
         if let allowed = text("MARTLET_REDIS_ALLOW_UNSAFE_PERSISTENCE") {
@@ -193,7 +195,7 @@ struct Settings: Sendable {
     }
 
     /// Rules that concern more than one key.
-    private func judge(_ file: String, _ problems: inout [ConfigurationProblem]) {
+    private mutating func judge(_ file: String, _ problems: inout [ConfigurationProblem]) {
         if self.edge.apiToken == nil, !EdgeSettings.isLoopback(self.edge.host) {
             problems.append(
                 ConfigurationProblem(
@@ -201,6 +203,16 @@ struct Settings: Sendable {
                     detail:
                         "listening on \(self.edge.host) needs an API token: set MARTLET_API_TOKEN or MARTLET_API_TOKEN_FILE, or use 127.0.0.1"
                 ))
+        }
+        if let url = self.edge.publicURL {
+            let isURL = url.wholeMatch(of: /https?:\/\/[A-Za-z0-9.:\[\]-]+(\/[!-~]*)?/) != nil
+            if !isURL {
+                problems.append(
+                    ConfigurationProblem(
+                        file: file, key: "edge.public_url",
+                        detail: "a URL such as https://martlet.example.com is expected"))
+            }
+            self.edge.publicURL = String(url.reversed().drop { $0 == "/" }.reversed())
         }
         if (self.edge.certificateFile == nil) != (self.edge.keyFile == nil) {
             problems.append(

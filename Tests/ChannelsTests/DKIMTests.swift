@@ -18,7 +18,7 @@ import Testing
     private static let seed = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="
 
     private static let rsa = Result {
-        DKIMKey.rsa(try _RSA.Signing.PrivateKey(keySize: .bits2048))
+        try DKIMKey(parsing: try _RSA.Signing.PrivateKey(keySize: .bits2048).pemRepresentation)
     }
 
     private static func selectors() throws -> [DKIMSigner.Selector] {

@@ -40,7 +40,7 @@ struct SetupError: Error, CustomStringConvertible {
 }
 
 /// Runs a script of `Checks` in the virtual environment and returns what it printed.
-func runPython(_ script: String, input: Data) throws -> String {
+func runPython(_ script: String, arguments: [String] = [], input: Data = Data()) throws -> String {
     let venv = ProcessInfo.processInfo.environment["MARTLET_TEST_VENV"] ?? "\(Repository.root)/.deploy/venv"
     let python = "\(venv)/bin/python"
     guard FileManager.default.isExecutableFile(atPath: python) else {
@@ -50,7 +50,8 @@ func runPython(_ script: String, input: Data) throws -> String {
     try folder.write("input", String(decoding: input, as: UTF8.self))
     let process = Process()
     process.executableURL = URL(fileURLWithPath: python)
-    process.arguments = [URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Checks/\(script)"]
+    process.arguments =
+        [URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Checks/\(script)"] + arguments
     process.standardInput = try FileHandle(forReadingFrom: URL(fileURLWithPath: "\(folder.path)/input"))
     let output = Pipe()
     process.standardOutput = output

@@ -11,7 +11,7 @@ extension FleetTests.ChannelsCommand {
 
     @Test func providersAreListedCheckedAndTriedOut() async throws {
         let world = try await Stage.shared.world()
-        for file in ["providers/smpp.yaml", "keywords.yaml"] {
+        for file in ["providers/smpp.yaml"] {
             try FileManager.default.copyItem(
                 atPath: "\(Place.repository)/channels/\(file)", toPath: "\(world.folder)/\(file)")
         }

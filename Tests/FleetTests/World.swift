@@ -63,6 +63,8 @@ struct World: Sendable {
         }
         try changed(Self.settings).write(toFile: self.settingsFile, atomically: true, encoding: .utf8)
         try FileManager.default.createDirectory(atPath: self.folder + "/providers", withIntermediateDirectories: true)
+        try String(contentsOfFile: "\(Place.repository)/channels/keywords.yaml", encoding: .utf8)
+            .write(toFile: "\(self.folder)/keywords.yaml", atomically: true, encoding: .utf8)
         for name in ["smtp", "twilio", "fcm", "apns", "webpush"] {
             let file = "providers/\(name).yaml"
             let text = try String(contentsOfFile: "\(Place.repository)/channels/\(file)", encoding: .utf8)

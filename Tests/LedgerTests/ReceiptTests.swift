@@ -105,6 +105,27 @@ extension LedgerTests {
             }
         }
 
+        @Test func findsAMailByItsMessageID() async throws {
+            try await withLedger { test in
+                for (id, message) in [("d-1", "a@example.com"), ("d-2", "b@example.com")] {
+                    let delivery = try await test.accepted(id)
+                    _ = try await test.ledger.open(opening(delivery, channel: .email))
+                    let closed = attempt(.taken(message), channel: .email)
+                    _ = try await test.ledger.close(
+                        Closing(
+                            id: id, epoch: delivery.epoch, attempt: closed, next: .settle(.sent, reason: "accepted"),
+                            plan: steps(.click), step: 0, userID: "u-1", at: now()))
+                }
+                #expect(
+                    try await test.ledger.record(receipt(.failed, message: "a@example.com", dead: true))
+                        == .recorded(decision: "d-1"))
+                #expect(try await test.end("d-1") == "failed smpp.failed")
+                #expect(try await test.end("d-2") == "sent accepted")
+                #expect(try await test.count("SELECT count(*) FROM suppressions WHERE channel = 'email'") == 1)
+                #expect(try await test.ledger.record(receipt(.failed, "r-2", message: "c@example.com")) == .unmatched)
+            }
+        }
+
         @Test func isRecordedOnceForEachKey() async throws {
             try await withLedger { test in
                 try await test.sent()

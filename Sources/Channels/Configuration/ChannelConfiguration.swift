@@ -22,6 +22,19 @@ package struct ChannelConfiguration: Sendable {
         return tables
     }
 
+    /// What is listened to, by the provider's name.
+    var webhooks: [String: WebhookConfiguration] {
+        var webhooks: [String: WebhookConfiguration] = [:]
+        for provider in self.providers {
+            switch provider {
+            case .email(let configuration): webhooks[provider.name] = configuration.webhook
+            case .sms(let configuration): webhooks[provider.name] = configuration.webhook
+            case .smpp, .fcm, .apns, .webpush: break
+            }
+        }
+        return webhooks
+    }
+
     /// Reads every `*.yaml` file of a folder; a file with `enabled: false` is passed over.
     ///
     /// - Parameters:

@@ -25,6 +25,7 @@ struct EmailConfiguration: Sendable {
     var options = EmailOptions()
     /// Limits by recipients' domains; nil for none.
     var domainLimits: DomainLimits?
+    var webhook: WebhookConfiguration?
 
     /// Whatever is wrong is noted in the file; the values are then not to be used.
     init(reading root: YAMLSection, name: String) {
@@ -50,6 +51,8 @@ struct EmailConfiguration: Sendable {
         self.options.makesText = root.bool("plain_text_from_html", default: true)
         self.options.returnPath = Self.returnPath(root, provider: name, self.composer.messageIDDomain)
         self.domainLimits = Self.domainLimits(root)
+        self.webhook = WebhookConfiguration(
+            reading: root, table: ReceiptTable(reading: root, channel: .email), keywords: Keywords())
     }
 
     /// What is shared by the provider's mails, made anew for each provider that is put on its transport.

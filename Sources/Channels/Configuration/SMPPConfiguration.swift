@@ -35,13 +35,7 @@ package struct SMPPConfiguration: Sendable {
         self.rules = SMSDesk.Rules(ids: self.form.ids, deadErrors: Self.deadErrors(receipts))
         receipts.finish()
         self.answers = SMPPAnswer(rules: Self.rules(root))
-        if let path = root.filePath("keywords_file") {
-            let file = YAMLFile(path: path, environment: [:])
-            self.rules.keywords = Keywords(reading: file)
-            for problem in file.problems {
-                root.report("keywords_file", "\(path): line \(problem.line ?? 1): \(problem.detail)")
-            }
-        }
+        self.rules.keywords = root.keywords()
         self.readLine(root)
     }
 
@@ -155,54 +149,5 @@ extension SMSWriting {
             }
         }
         price.finish()
-    }
-}
-
-extension ReceiptTable {
-    /// Nil when the file has no `receipt`, or it cannot be used; the problems are noted.
-    init?(reading root: YAMLSection) {
-        guard root.has("receipt") else {
-            // Known all the same, so that it is named where keys are listed.
-            _ = root.node("receipt")
-            return nil
-        }
-        let section = root.section("receipt")
-        defer { section.finish() }
-        let format = section.choice("format", Format.self, default: nil)
-        let each = section.pointer("each")
-        let error = section.pointer("error")
-        for key in ["message_id", "status"] where !section.has(key) {
-            section.report(key, "this key is missing: add it")
-        }
-        let messageID = section.pointer("message_id")
-        let status = section.pointer("status")
-        let rules = section.sections("statuses", required: true).compactMap(ReceiptRule.init(reading:))
-        if !rules.isEmpty, !rules.contains(where: { $0.kind == .delivered }) {
-            section.report("statuses", "no status says that a message was delivered")
-        }
-        guard let format, let messageID, let status else { return nil }
-        self.init(format: format, each: each, messageID: messageID, status: status, error: error, rules: rules)
-    }
-}
-
-extension ReceiptRule {
-    init?(reading section: YAMLSection) {
-        defer { section.finish() }
-        let statuses = section.texts("equals")
-        let errors = section.texts("errors")
-        let isDead = section.bool("address_dead", default: false)
-        let kind = section.choice("kind", Receipt.Kind.self, default: nil)
-        if isDead, kind == .delivered || kind == .delayed {
-            section.report("address_dead", "only a message that failed can say that its address is dead")
-        }
-        guard let reason = section.string("reason", required: true), isReason(reason) else {
-            section.report("reason", "a code of lower-case words joined by dots is expected, such as sms.delivered")
-            return nil
-        }
-        guard let kind, !statuses.isEmpty else {
-            section.report("equals", "the statuses are missing: add them")
-            return nil
-        }
-        self.init(statuses: statuses, errors: errors, kind: kind, reason: reason, isAddressDead: isDead)
     }
 }

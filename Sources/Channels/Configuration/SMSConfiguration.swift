@@ -27,6 +27,7 @@ struct SMSConfiguration: Sendable {
     var answers: AnswerTable
     /// Nil when the provider's receipts are not mapped.
     var receipts: ReceiptTable?
+    var webhook: WebhookConfiguration?
 
     /// Whatever is wrong is noted in the file; the values are then not to be used.
     init(reading root: YAMLSection, name: String) {
@@ -61,7 +62,8 @@ struct SMSConfiguration: Sendable {
             prefersHTTP2: request.bool("http2", default: false), trustFile: root.filePath("trust_file"),
             timeoutMilliseconds: timeouts.totalMilliseconds, connectTimeoutMilliseconds: timeouts.connectMilliseconds)
         request.finish()
-        self.receipts = ReceiptTable(reading: root)
+        self.receipts = ReceiptTable(reading: root, channel: .sms)
+        self.webhook = WebhookConfiguration(reading: root, table: self.receipts, keywords: root.keywords())
         self.answers = AnswerTable(
             rules: root.sections("answers", required: true).compactMap(AnswerRule.init(reading:)),
             messageID: root.pointer("message_id"), detail: root.pointer("detail"))
@@ -178,7 +180,7 @@ struct SMSConfiguration: Sendable {
     }
 }
 
-private func isHeaderName(_ name: String) -> Bool {
+func isHeaderName(_ name: String) -> Bool {
     (1...64).contains(name.utf8.count) && name.utf8.allSatisfy { $0.isASCIIAlphanumeric || $0 == 45 || $0 == 95 }
 }
 

@@ -163,7 +163,7 @@ private struct PreparedMail: PreparedMessage {
     private func signed() async throws(DKIMKeyProblem) -> [UInt8] {
         guard let dkim else { return self.mail.bytes }
         guard dkim.isSlow else { return try dkim.sign(self.mail.bytes, at: self.composedAt) }
-        // Deliveries run on event loops, which others wait for: RSA takes a millisecond, on the pool of all cores.
+        // Deliveries run on event loops, which others wait for: RSA takes 0.4 ms, on the pool of all cores.
         let (mail, time) = (self.mail.bytes, self.composedAt)
         let result = await withTaskExecutorPreference(globalConcurrentExecutor) {
             await signElsewhere(mail, dkim, at: time)

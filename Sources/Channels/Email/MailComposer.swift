@@ -38,7 +38,11 @@ struct ComposedMail: Sendable {
 struct MailComposer: Sendable {
     static let defaultBytesMax = 10 * 1024 * 1024
 
+    /// Stands for the mail's own Message-ID in a header's value: providers report some headers back.
+    static let messageIDPlaceholder = "{{message_id}}"
+
     private let fixedHeaders: [UInt8]
+    private let ownHeaders: [(name: String, value: String)]
     let messageIDDomain: String
     let bytesMax: Int
     /// Whether the sender's own addresses can only go into a header of UTF-8.
@@ -53,9 +57,12 @@ struct MailComposer: Sendable {
         var fixed: [UInt8] = []
         HeaderField.append("From", display: fromName, address: from, to: &fixed)
         if let replyTo { HeaderField.append("Reply-To", display: nil, address: replyTo, to: &fixed) }
-        for header in headers { HeaderField.append(header.name, text: header.value.utf8, to: &fixed) }
+        for header in headers where !header.value.contains(Self.messageIDPlaceholder) {
+            HeaderField.append(header.name, text: header.value.utf8, to: &fixed)
+        }
         fixed.append(contentsOf: "MIME-Version: 1.0\r\n".utf8)
         self.fixedHeaders = fixed
+        self.ownHeaders = headers.filter { $0.value.contains(Self.messageIDPlaceholder) }
         self.messageIDDomain = messageIDDomain
         self.bytesMax = bytesMax
         self.needsSMTPUTF8 = from.needsSMTPUTF8 || replyTo?.needsSMTPUTF8 == true
@@ -79,6 +86,10 @@ struct MailComposer: Sendable {
         output.append(contentsOf: messageID.utf8)
         output.append(contentsOf: ">\r\n".utf8)
         output.append(contentsOf: self.fixedHeaders)
+        for header in self.ownHeaders {
+            let value = header.value.replacing(Self.messageIDPlaceholder, with: messageID)
+            HeaderField.append(header.name, text: value.utf8, to: &output)
+        }
         HeaderField.append("To", display: content.toName, address: content.to, to: &output)
         HeaderField.append("Subject", text: content.subject, to: &output)
         output.append(contentsOf: content.headers)

@@ -43,3 +43,16 @@ package struct Keywords: Sendable, Equatable {
         return letters.split { !($0.isLetter || $0.isNumber) }.joined(separator: " ")
     }
 }
+
+extension YAMLSection {
+    /// The words in the file that `keywords_file` names; none when it names none.
+    func keywords() -> Keywords {
+        guard let path = self.filePath("keywords_file") else { return Keywords() }
+        let file = YAMLFile(path: path, environment: [:])
+        let keywords = Keywords(reading: file)
+        for problem in file.problems {
+            self.report("keywords_file", "\(path): line \(problem.line ?? 1): \(problem.detail)")
+        }
+        return keywords
+    }
+}

@@ -1,5 +1,5 @@
 -- Records what is learned of messages that a provider took, once for each key, and draws the consequences.
--- In:  $1 key; which message: $2 provider and $3 its message id (text messages), or $4 decision and $5 number of the
+-- In:  $1 key; which message: $2 provider and $3 its message id (text messages and mails), or $4 decision and $5 number of the
 --      attempt; $6 kind, $7 reason, $8 detail or null, $9 time or null for now, $10 the address is dead (arrays, keys
 --      unique).
 -- Out: one row for each key: 'recorded', 'known' (recorded before) or 'waiting' (its attempt is not on record yet, or a
@@ -17,6 +17,11 @@ WITH given AS (
         -- Providers begin their ids anew at times: the newest one is meant.
         (SELECT a.decision, a.number FROM attempts a
          WHERE a.channel = 'sms' AND a.provider = g.provider AND a.provider_message_id = g.message_id
+         ORDER BY a.closed_at DESC LIMIT 1)
+        UNION ALL
+        -- All attempts at one mail bear one Message-ID.
+        (SELECT a.decision, a.number FROM attempts a
+         WHERE a.channel = 'email' AND a.provider_message_id = g.message_id AND a.provider = g.provider
          ORDER BY a.closed_at DESC LIMIT 1)
         UNION ALL
         (SELECT a.decision, a.number FROM attempts a WHERE a.decision = g.decision AND a.number = g.number)

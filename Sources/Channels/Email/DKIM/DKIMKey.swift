@@ -3,10 +3,12 @@
 import Crypto
 import CryptoExtras
 import Foundation
+import RSASigning
 
 /// Parsed once, when the providers are loaded.
 enum DKIMKey: Sendable {
-    case rsa(_RSA.Signing.PrivateKey)
+    /// swift-crypto's own says what it is, OpenSSL's signs.
+    case rsa(_RSA.Signing.PrivateKey, RSASigningKey)
     case ed25519(Curve25519.Signing.PrivateKey)
 
     /// RFC 8301 §3.2: what verifiers need not take, and what signers should use at least.
@@ -38,7 +40,13 @@ enum DKIMKey: Sendable {
             return
         }
         do {
-            self = .rsa(try _RSA.Signing.PrivateKey(unsafePEMRepresentation: trimmed))
+            let key = try _RSA.Signing.PrivateKey(unsafePEMRepresentation: trimmed)
+            guard let signing = RSASigningKey(pem: key.pemRepresentation) else {
+                throw DKIMKeyProblem(detail: "OpenSSL cannot sign with this RSA key: make one of 2048 bits")
+            }
+            self = .rsa(key, signing)
+        } catch let problem as DKIMKeyProblem {
+            throw problem
         } catch CryptoKitError.incorrectParameterSize {
             throw DKIMKeyProblem(
                 detail: "the RSA key has fewer than \(Self.bitsMin) bits, which receivers reject: make one of 2048 bits"
@@ -71,7 +79,7 @@ enum DKIMKey: Sendable {
 
     /// What is to be mended although it works; nil when nothing is.
     var weakness: String? {
-        guard case .rsa(let key) = self, key.keySizeInBits < Self.bitsRecommended else { return nil }
+        guard case .rsa(let key, _) = self, key.keySizeInBits < Self.bitsRecommended else { return nil }
         return "the RSA key has \(key.keySizeInBits) bits: some receivers ignore it, make one of 2048 bits"
     }
 
@@ -84,7 +92,7 @@ enum DKIMKey: Sendable {
     /// The TXT record that belongs at `<selector>._domainkey.<domain>` (RFC 6376 §3.6.1).
     var record: String {
         switch self {
-        case .rsa(let key):
+        case .rsa(let key, _):
             "v=DKIM1; k=rsa; p=\(key.publicKey.derRepresentation.base64EncodedString())"
         case .ed25519(let key):
             "v=DKIM1; k=ed25519; p=\(key.publicKey.rawRepresentation.base64EncodedString())"
@@ -94,15 +102,13 @@ enum DKIMKey: Sendable {
     /// Of SHA-256 of `input`; RFC 8463 §3 has Ed25519 sign that hash as well.
     func signature(of input: [UInt8]) throws(DKIMKeyProblem) -> [UInt8] {
         let digest = SHA256.hash(data: input)
-        do {
+        let signature: [UInt8]? =
             switch self {
-            case .rsa(let key):
-                return [UInt8](try key.signature(for: digest, padding: .insecurePKCS1v1_5).rawRepresentation)
-            case .ed25519(let key): return [UInt8](try key.signature(for: Data(digest)))
+            case .rsa(_, let key): key.signature(ofSHA256: Array(digest))
+            case .ed25519(let key): (try? key.signature(for: Data(digest))).map { [UInt8]($0) }
             }
-        } catch {
-            throw DKIMKeyProblem(detail: "the key cannot sign")
-        }
+        guard let signature else { throw DKIMKeyProblem(detail: "the key cannot sign") }
+        return signature
     }
 }
 

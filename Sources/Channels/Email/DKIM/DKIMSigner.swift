@@ -71,12 +71,14 @@ struct DKIMSigner: Sendable {
     /// nothing), each in its canonical form with CRLF.
     static func canonicalHeaders(_ message: DKIMMessage, _ names: [String]) -> [UInt8] {
         var output: [UInt8] = []
-        var left: [[UInt8]: [DKIMMessage.Field]] = [:]
-        for field in message.fields { left[field.name, default: []].append(field) }
+        output.reserveCapacity(2048)
+        var left = message.fields
         for name in names {
-            guard let field = left[Array(name.utf8)]?.popLast() else { continue }
-            DKIMCanonical.appendHeader(field.raw, to: &output)
-            output.append(contentsOf: [13, 10])
+            let utf8 = Array(name.utf8)
+            guard let index = left.lastIndex(where: { $0.name == utf8 }) else { continue }
+            DKIMCanonical.appendHeader(left.remove(at: index).raw, to: &output)
+            output.append(13)
+            output.append(10)
         }
         return output
     }
