@@ -25,5 +25,7 @@ enum LedgerMigrations {
             number: 9, name: "devices", sql: String(decoding: PackageResources._009_devices_sql, as: UTF8.self)),
         PostgresMigration(
             number: 10, name: "rewards", sql: String(decoding: PackageResources._010_rewards_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 12, name: "lookups", sql: String(decoding: PackageResources._012_lookups_sql, as: UTF8.self)),
     ]
 }

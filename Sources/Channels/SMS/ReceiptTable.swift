@@ -26,7 +26,8 @@ package struct ReceiptTable: Sendable {
     var format: Format
     /// Where the list of receipts is; nil when the body is one.
     var each: AnswerPointer?
-    var messageID: AnswerPointer
+    /// Nil only where one message was asked for.
+    var messageID: AnswerPointer?
     var status: AnswerPointer
     var error: AnswerPointer?
     var rules: [ReceiptRule]
@@ -37,8 +38,9 @@ package struct ReceiptTable: Sendable {
         package var unreadable = 0
     }
 
-    /// Reads the body of a webhook of `provider`.
-    package func read(_ body: [UInt8], provider: String) -> Reading {
+    /// Reads the body of a webhook of `provider`, or of an answer about the one message that was asked for: what such an
+    /// answer says of others is passed over.
+    package func read(_ body: [UInt8], provider: String, asked: String? = nil) -> Reading {
         guard let root = self.parsed(body) else { return Reading(unreadable: 1) }
         var entries = [root]
         if let each = self.each {
@@ -47,7 +49,7 @@ package struct ReceiptTable: Sendable {
         }
         var reading = Reading()
         for entry in entries {
-            if let receipt = self.receipt(entry, provider) {
+            if let receipt = self.receipt(entry, provider, asked) {
                 reading.receipts.append(receipt)
             } else {
                 reading.unreadable += 1
@@ -56,8 +58,9 @@ package struct ReceiptTable: Sendable {
         return reading
     }
 
-    private func receipt(_ entry: JSONValue, _ provider: String) -> Receipt? {
-        guard let id = entry.value(at: self.messageID)?.answerText, (1...255).contains(id.utf8.count),
+    private func receipt(_ entry: JSONValue, _ provider: String, _ asked: String?) -> Receipt? {
+        let named = self.messageID.map { entry.value(at: $0)?.answerText } ?? asked
+        guard let id = named, asked == nil || asked == id, (1...255).contains(id.utf8.count),
             !id.utf8.contains(where: \.isASCIIControl), let status = entry.value(at: self.status)?.answerText,
             (1...64).contains(status.utf8.count)
         else { return nil }
@@ -71,7 +74,8 @@ package struct ReceiptTable: Sendable {
                 "receipt/\(provider)/\(id)/\(status.filter { !$0.isNewline && $0 != "\0" })/\(error?.prefix(32) ?? "")",
             subject: .message(provider: provider, id: id), kind: rule?.kind ?? .delayed,
             reason: rule?.reason ?? "sms.unlisted", detail: ProviderWords.clean(words),
-            isAddressDead: rule?.isAddressDead ?? false)
+            isAddressDead: rule?.isAddressDead ?? false,
+            isAsked: asked != nil)
     }
 
     private func parsed(_ body: [UInt8]) -> JSONValue? {
