@@ -30,6 +30,7 @@ let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swi
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -94,8 +95,8 @@ let package = Package(
         .target(
             name: "Channels",
             dependencies: [
-                "Attribution", "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport", "ThreadBridge",
-                crypto,
+                "Attribution", "CurlTransport", "DeliveryModel", "SettingsFile", "SMPPTransport", "SMTPTransport",
+                "ThreadBridge", crypto,
                 cryptoExtras, nioCore, yams,
             ],
             swiftSettings: strict),
@@ -127,8 +128,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger", "LocalServers",
-                "LocalTime", "MailIntake", "MartletClient", "Pipeline",
+                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "Edge", "Learning", "Ledger",
+                "LocalServers", "LocalTime", "MailIntake", "MartletClient", "Pipeline",
                 "PostgresClient", "Queue", "RedisClient", "SettingsFile", "SMPPTransport", "SMTPTransport",
                 "Simulators",
                 "Telemetry",
@@ -172,12 +173,13 @@ let package = Package(
 
         // Tests: real servers, simulators that speak the whole protocol, and independent implementations.
         .testTarget(
-            name: "AttributionTests", dependencies: ["Attribution", "DeliveryModel"], exclude: ["Checks"],
-            swiftSettings: strict),
+            name: "AttributionTests",
+            dependencies: ["Attribution", "Channels", "DeliveryModel"],
+            exclude: ["Checks"], swiftSettings: strict),
         .testTarget(
             name: "ChannelsTests",
             dependencies: [
-                "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators", "SMPPTransport",
+                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators", "SMPPTransport",
                 "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, logging, nioCore, nioPosix,
             ],
             exclude: ["Checks"], swiftSettings: strict),
@@ -186,6 +188,11 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "DeliveryModelTests", dependencies: ["DeliveryModel"], exclude: ["Python"], swiftSettings: strict),
+        .testTarget(
+            name: "EdgeTests",
+            dependencies: [
+                "Attribution", "DeliveryModel", "Edge", "Telemetry", "ThreadBridge", logging, nioCore, nioEmbedded,
+            ], swiftSettings: strict),
         // The whole program as a process; it is built beside the tests.
         .testTarget(
             name: "FleetTests",
@@ -194,7 +201,7 @@ let package = Package(
         .testTarget(
             name: "LedgerTests",
             dependencies: [
-                "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge", logging,
+                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge", logging,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -223,7 +230,7 @@ let package = Package(
         .testTarget(
             name: "QueueTests",
             dependencies: [
-                "DeliveryModel", "LocalServers", "Queue", "RedisClient", "ThreadBridge", logging, nioPosix,
+                "Attribution", "DeliveryModel", "LocalServers", "Queue", "RedisClient", "ThreadBridge", logging, nioPosix,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -21,6 +21,9 @@ package enum TrackedURL {
         guard scheme.count < url.count, let first = scheme.first,
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
         else { return false }
+        let rest = url.dropFirst(scheme.count + 1)
+        let isWeb = scheme.elementsEqual("https".utf8) || scheme.elementsEqual("http".utf8)
+        guard isWeb ? rest.starts(with: "//".utf8) && rest.count > 2 : !rest.isEmpty else { return false }
         return !self.refused.contains(String(decoding: scheme, as: UTF8.self))
     }
 

@@ -159,6 +159,8 @@ package protocol AdmissionLedger: Sendable {
     func resume(_ scope: PauseScope) async throws(LedgerError) -> Int?
     func pauses() async throws(LedgerError) -> [Pause]
     func record(_ consent: Consent) async throws(LedgerError)
+    /// All that a person said, in no order.
+    func consents(of person: String) async throws(LedgerError) -> [Consent]
 }
 
 /// What a person said about an address of theirs, without saying who they are: a text message with STOP.

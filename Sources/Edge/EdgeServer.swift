@@ -57,7 +57,8 @@ package struct EdgeServer: Service {
     package init(
         settings: EdgeSettings, intake: any DecisionIntake,
         ledger: any LedgerReader & EventLedger & ProfileLedger & AdmissionLedger & RecipientLedger,
-        tracking: TrackingDesk, rejects: any RejectsReader, metrics: MetricsRegistry, logger: Logger
+        tracking: TrackingDesk, topics: [String: String], rejects: any RejectsReader, metrics: MetricsRegistry,
+        logger: Logger
     ) throws {
         guard settings.apiToken != nil || EdgeSettings.isLoopback(settings.host) else {
             throw EdgeError(
@@ -70,6 +71,8 @@ package struct EdgeServer: Service {
         ConversionRoutes(events: ledger, logger: logger).add(to: routes)
         UserRoutes(ledger: ledger, logger: logger).add(to: routes)
         let networks = ClientNetwork(trusted: settings.trustedProxies)
+        UnsubscribeRoutes(desk: tracking, networks: networks, ledger: ledger, topics: topics, logger: logger)
+            .add(to: router)
         TrackingRoutes(desk: tracking, networks: networks, recipients: ledger, logger: logger).add(to: router)
         self.application = try Self.application(
             router, settings: settings, tracking: tracking, networks: networks, logger: logger)

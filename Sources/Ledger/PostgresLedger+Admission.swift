@@ -45,6 +45,22 @@ extension PostgresLedger: AdmissionLedger, AddressLedger {
         }
     }
 
+    package func consents(of person: String) async throws(LedgerError) -> [Consent] {
+        try await self.pool.ledgerRun { connection throws(PostgresError) in
+            let rows = try connection.query(Self.consents, [.text(person.withoutNUL)])
+            var consents: [Consent] = []
+            for row in 0..<rows.count {
+                let topic = try rows[row, 1].text
+                consents.append(
+                    Consent(
+                        person: person, channel: ChannelKind(rawValue: try rows[row, 0].text),
+                        topic: topic.isEmpty ? nil : topic, isGranted: try rows[row, 2].bool,
+                        source: try rows[row, 3].text))
+            }
+            return consents
+        }
+    }
+
     package func record(_ word: AddressWord) async throws(LedgerError) {
         try await self.pool.ledgerRun { connection throws(PostgresError) in
             _ = try connection.query(
@@ -54,6 +70,9 @@ extension PostgresLedger: AdmissionLedger, AddressLedger {
                 ])
         }
     }
+
+    private static let consents = PostgresStatement(
+        "consents", "SELECT channel, topic, granted, source FROM consents WHERE user_id = $1::text")
 
     private static let pause = PostgresStatement(
         "pause",

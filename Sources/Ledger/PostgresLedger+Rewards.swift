@@ -131,6 +131,29 @@ extension PostgresLedger: RewardLedger {
         }
     }
 
+    /// Rewards of one shard, for an export.
+    ///
+    /// - Parameter all: Every revision; otherwise the newest of each decision whose window has closed.
+    package func rewards(
+        after position: RewardPosition, campaign: String?, since: Timestamp?, all: Bool, limit: Int
+    ) async throws(LedgerError) -> [RecordedReward] {
+        try await self.pool.ledgerRun { connection throws(PostgresError) in
+            let rows = try connection.query(
+                Statements.rewardList,
+                [
+                    .int4(Int32(clamping: position.shard)), .text(String(position.transaction)),
+                    .int4(Int32(clamping: position.place)), .text(campaign), .timestamptz(since?.milliseconds),
+                    .bool(all), .int4(Int32(clamping: limit)),
+                ])
+            var rewards: [RecordedReward] = []
+            for row in 0..<rows.count {
+                rewards.append(
+                    RecordedReward(position: try Self.position(rows, row), body: try rows[row, 3].byteArray))
+            }
+            return rewards
+        }
+    }
+
     package func reached(_ positions: [RewardPosition]) async throws(LedgerError) {
         try await self.pool.ledgerRun { connection throws(PostgresError) in
             _ = try connection.query(Statements.rewardReached, Self.parameters(positions))

@@ -51,3 +51,40 @@ extension StreamQueue: RewardStreams {
         }
     }
 }
+
+/// Reading them, for a person who looks.
+extension StreamQueue {
+    /// The last entry of each shard's stream.
+    package func lastRewards() async throws(QueueError) -> [Int: String] {
+        let shards = 0..<self.settings.shards
+        let replies = try await self.redis.queuePipeline(
+            shards.map { RedisCommand("XREVRANGE", Keys.rewards($0), "+", "-", "COUNT", 1) })
+        var last: [Int: String] = [:]
+        for (shard, reply) in zip(shards, replies) {
+            last[shard] = reply.array?.first?.array?.first?.text ?? "0-0"
+        }
+        return last
+    }
+
+    /// Entries after those, at most `limit` of each shard; an item is a reward's text.
+    package func rewards(
+        after last: [Int: String], limit: Int
+    ) async throws(QueueError) -> [QueuedEntry<[UInt8]>] {
+        let shards = last.keys.sorted()
+        let replies = try await self.redis.queuePipeline(
+            shards.map { shard in
+                RedisCommand("XRANGE", Keys.rewards(shard), "(\(last[shard] ?? "0-0")", "+", "COUNT", Int64(limit))
+            })
+        var entries: [QueuedEntry<[UInt8]>] = []
+        for (shard, reply) in zip(shards, replies) {
+            try reply.orThrow()
+            for entry in reply.array ?? [] {
+                guard let pair = entry.array, pair.count == 2, let id = pair[0].text,
+                    let fields = pair[1].array, fields.count >= 2
+                else { continue }
+                entries.append(QueuedEntry(shard: shard, entry: id, items: [fields[1].bytes ?? []]))
+            }
+        }
+        return entries
+    }
+}

@@ -122,7 +122,7 @@ struct Fleet {
                     ledger: connections.ledger, queue: connections.queue, clock: clock, every: .seconds(5),
                     logger: self.logger))
             services.append(ReceiptMatcher(ledger: connections.ledger, clock: clock, logger: self.logger))
-            services += self.feedback(connections, clock, meters: meters, worker: worker)
+            services += try self.feedback(connections, clock, meters: meters, worker: worker)
         }
         services.append(keyRing)
         if let channels {
@@ -168,6 +168,7 @@ struct Fleet {
             services.append(
                 try EdgeServer(
                     settings: self.settings.edge, intake: intake, ledger: connections.ledger, tracking: tracking,
+                    topics: self.settings.admission.topics,
                     rejects: connections.queue,
                     metrics: registry, logger: self.logger))
             if let mail = self.settings.mail {
@@ -180,8 +181,11 @@ struct Fleet {
     /// From what people do to what engines learn.
     private func feedback(
         _ connections: Connections, _ clock: SystemClock, meters: FleetMeters, worker: String
-    ) -> [any Service] {
+    ) throws -> [any Service] {
         let ledger = connections.ledger
+        // Where nothing is tracked nothing is seen.
+        let isTracked = self.settings.feedback.links != nil
+        let machines = isTracked ? try MachineLists(path: self.settings.feedback.machinesFile) : MachineLists()
         return [
             SightingKeeper(
                 queue: connections.queue, ledger: ledger,
@@ -191,7 +195,7 @@ struct Fleet {
             ConversionKeeper(queue: connections.queue, events: ledger, clock: clock, logger: self.logger),
             RewardGiver(
                 ledger: ledger,
-                rewarder: Rewarder(lists: MachineLists(), zones: self.settings.personalZone),
+                rewarder: Rewarder(lists: machines, zones: self.settings.personalZone),
                 clock: clock, meters: meters, logger: self.logger),
             RewardPublisher(
                 ledger: ledger, streams: connections.queue, shards: self.settings.shards,

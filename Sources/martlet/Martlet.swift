@@ -17,7 +17,8 @@ struct Martlet: AsyncParsableCommand {
         subcommands: [
             Up.self, Worker.self, EdgeRole.self, Scheduler.self, Simulate.self, Check.self, ChannelsCommand.self,
             Enqueue.self, Explain.self,
-            Cancel.self, PauseCommand.self, ResumeCommand.self, ConsentCommand.self, Dead.self, Migrate.self,
+            Cancel.self, PauseCommand.self, ResumeCommand.self, ConsentCommand.self, Dead.self, Rewards.self,
+            TrackingCommand.self, Migrate.self,
             Status.self,
         ])
 }

@@ -119,6 +119,7 @@ struct Settings: Sendable {
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)
         self.templatesFolder = channels.string("templates").map(resolved) ?? resolved(self.templatesFolder)
         self.bouncesFile = channels.string("bounces").map(resolved) ?? resolved(self.bouncesFile)
+        if let machines = channels.string("machines") { self.feedback.machinesFile = resolved(machines) }
         channels.finish()
         self.mail = MailIntakeSettings(reading: root.section("mail"))
         let log = root.section("log")

@@ -21,6 +21,12 @@ extension FleetTests.Tools {
         #expect(wrong.code != 0)
         #expect(wrong.err.contains("martlet.yaml:2: worker.concurrency:"), "\(wrong.err)")
         #expect(wrong.err.contains("martlet.yaml:8: retry.atempts:"), "\(wrong.err)")
+        let machines = "agents: []\nnetworks: [{name: x, kind: gateway, blocks: [192.0.2.1/32]}]\n"
+        try machines.write(toFile: world.folder + "/machines.yaml", atomically: true, encoding: .utf8)
+        try settings.replacingOccurrences(of: "\(Place.repository)/channels/machines.yaml", with: "machines.yaml")
+            .write(toFile: world.settingsFile, atomically: true, encoding: .utf8)
+        let tracked = try await world.martlet("check", with: ["MARTLET_TRACKING_URL": "https://t.example.com"])
+        #expect(tracked.code != 0 && tracked.err.contains("machines.yaml:2: networks[0].blocks"), "\(tracked.err)")
         try settings.write(toFile: world.settingsFile, atomically: true, encoding: .utf8)
 
         let provider = world.folder + "/providers/smtp.yaml"

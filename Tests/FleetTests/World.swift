@@ -50,6 +50,7 @@ struct World: Sendable {
         channels:
           providers: providers
           templates: \(Place.repository)/channels/templates
+          machines: \(Place.repository)/channels/machines.yaml
         log:
           level: notice
           format: text

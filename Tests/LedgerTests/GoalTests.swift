@@ -148,19 +148,26 @@ extension LedgerTests {
             }
         }
 
-        @Test func ofAUserEndsTheNewestThatWaitsForIt() async throws {
+        @Test func ofAUserEndsAllThatWaitsForIt() async throws {
+            let bought = ChosenPlan(
+                steps: [
+                    Step(channel: .email, template: "a", until: .conversion, within: .seconds(3600)),
+                    Step(channel: .email, template: "b"),
+                ], arm: nil, propensity: 1, policy: "fixed@v1", seed: 7)
             try await withLedger { test in
-                for id in ["old", "new"] { try await test.waiting(id) }
-                try await test.waiting("other", user: "u-2")
-                func click(_ key: String, _ user: String = "u-1", _ kind: Goal = .click) async throws -> NoteAnswer {
-                    try await test.ledger.note(RecipientEvent(key: key, target: .user(id: user), kind: kind))
+                for id in ["old", "new"] { try await test.waiting(id, plan: bought) }
+                try await test.waiting("clicks")
+                func convert(_ key: String, _ user: String = "u-1") async throws -> NoteAnswer {
+                    try await test.ledger.note(RecipientEvent(key: key, target: .user(id: user), kind: .conversion))
                 }
-                #expect(try await click("k-0", "u-1", .conversion) == .missing)
-                #expect(try await click("k-1") == .noted(decision: "new", ends: true))
-                #expect(try await click("k-1") == .known(decision: "new"))
-                #expect(try await click("k-2") == .noted(decision: "old", ends: true))
-                #expect(try await click("k-3") == .missing)
-                #expect(try await click("k-4", "u-3") == .missing)
+                // The newest message gets the credit.
+                #expect(try await convert("k-1") == .noted(decision: "clicks", ends: false))
+                #expect(try await convert("k-1") == .known(decision: "clicks"))
+                #expect(try await test.end("old") == "sent goal.reached")
+                #expect(try await test.end("new") == "sent goal.reached")
+                #expect(
+                    try await test.count("SELECT count(*) FROM events WHERE detail->>'credit' = '0'") == 2)
+                #expect(try await convert("k-2", "u-3") == .missing)
                 try await test.expectBalance(accepted: 3, settled: 2, active: 0, waiting: 1)
             }
         }

@@ -54,9 +54,9 @@ package struct LinkTracker: Sendable {
 }
 
 extension LinkTracker: UnsubscribeLinks {
-    /// Whatever is said of the template's links: whoever gets marketing can be rid of it.
+    /// Whatever is said of the template's links: whoever gets marketing can be rid of it. Nil for other mails.
     package func link(for request: CompositionRequest) -> UnsubscribeLink? {
-        guard let attempt = request.attempt else { return nil }
+        guard request.decision.messageClass == .marketing, let attempt = request.attempt else { return nil }
         return self.keys().maker(decision: request.decision.id, attempt: attempt).map {
             UnsubscribeLink(url: "\(self.settings.base)/u/\($0.token(.unsubscribe))")
         }

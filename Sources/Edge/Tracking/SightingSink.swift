@@ -68,35 +68,41 @@ package final class SightingSink: Service {
             }
             if !self.spill.isEmpty { await self.replay() }
         }
-        _ = await self.flush()
+        await self.flush()
     }
 
-    /// True when Redis is away.
-    private func flush() async -> Bool {
+    /// Brings all that waits to Redis, or into the file; true when Redis is away.
+    @discardableResult func flush() async -> Bool {
+        var isAway = false
         while true {
             let group = self.state.withLock { state in
                 let group = Array(state.waiting.prefix(Self.groupMax))
                 state.waiting.removeFirst(group.count)
                 return group
             }
-            guard !group.isEmpty else { return false }
-            do throws(QueueError) {
-                try await self.queue.append(group)
-            } catch {
-                let isKept = self.spill.append(group, isDurable: false)
-                self.metrics.counter(.sightingsSpilled, isKept ? "kept" : "lost").increment(by: group.count)
-                self.logger.warning(
-                    isKept
-                        ? "Redis is away: what people do is kept in a file"
-                        : "what people do is lost: the file is full",
-                    metadata: ["count": "\(group.count)", "detail": "\(error.detail)"])
-                return true
+            guard !group.isEmpty else { return isAway }
+            if !isAway {
+                do throws(QueueError) {
+                    try await self.queue.append(group)
+                    continue
+                } catch {
+                    self.logger.warning(
+                        "Redis is away: what people do is kept in a file", metadata: ["detail": "\(error.detail)"])
+                    isAway = true
+                }
+            }
+            let isKept = self.spill.append(group, isDurable: false)
+            self.metrics.counter(.sightingsSpilled, isKept ? "kept" : "lost").increment(by: group.count)
+            if !isKept {
+                self.logger.error(
+                    "what people did is lost: the file is full or cannot be written",
+                    metadata: ["count": "\(group.count)"])
             }
         }
     }
 
     /// What is brought twice, since the process died in between, counts once: it says the same.
-    private func replay() async {
+    func replay() async {
         while let (group, end) = self.spill.next(Self.groupMax) {
             do throws(QueueError) {
                 try await self.queue.append(group)

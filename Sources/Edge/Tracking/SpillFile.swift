@@ -12,13 +12,15 @@ final class SpillFile: Sendable {
     }
 
     /// 64 MiB: some 300,000 sightings.
-    static let bytesMax: UInt64 = 64 << 20
+    static let bytesMaxDefault: UInt64 = 64 << 20
 
     private let path: String
+    private let bytesMax: UInt64
     private let state: Protected<State>
 
-    init(path: String) {
+    init(path: String, bytesMax: UInt64 = bytesMaxDefault) {
         self.path = path
+        self.bytesMax = bytesMax
         let attributes = try? FileManager.default.attributesOfItem(atPath: path)
         let length = (attributes?[.size] as? NSNumber)?.uint64Value ?? 0
         self.state = Protected(State(start: 0, length: length))
@@ -35,7 +37,7 @@ final class SpillFile: Sendable {
             text += writer.bytes + [UInt8(ascii: "\n")]
         }
         return self.state.withLock { state in
-            guard state.length + UInt64(text.count) <= Self.bytesMax, let file = self.open() else { return false }
+            guard state.length + UInt64(text.count) <= self.bytesMax, let file = self.open() else { return false }
             defer { try? file.close() }
             do {
                 try file.seek(toOffset: state.length)

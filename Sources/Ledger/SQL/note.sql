@@ -12,10 +12,10 @@ WITH given AS (
         AS g(key, decision, user_id, kind, at, detail)
     LEFT JOIN events e ON e.key = g.key
 ), touched AS (
-    SELECT g.key, t.id AS decision, row_number() OVER newest AS place, count(*) OVER (PARTITION BY g.key) AS places
+    SELECT g.key, t.id AS decision, coalesce(t.waits_for = g.kind, false) AS is_waiting, row_number() OVER newest AS place, count(*) OVER (PARTITION BY g.key) AS places
     FROM given g
     CROSS JOIN LATERAL (
-        SELECT d.id, s.settled_at, s.closes_at, s.reason, u.id IS NOT NULL AS is_open,
+        SELECT d.id, s.settled_at, s.closes_at, s.reason, u.waits_for,
                (SELECT min(a.closed_at) FROM attempts a
                 WHERE a.decision = d.id AND a.verdict IN ('accepted', 'unknown')) AS sent_at
         FROM (SELECT id FROM decisions WHERE user_key = user_key(g.user_id) AND user_key <> 0
@@ -35,11 +35,13 @@ WITH given AS (
     WHERE g.known IS NULL AND (g.user_id IS NULL OR g.key NOT IN (SELECT key FROM touched))
     UNION ALL
     SELECT CASE WHEN t.place = 1 THEN g.key ELSE g.key || '#' || t.place END, g.kind, g.at,
-           CASE WHEN $7::text <> 'position' OR t.places = 1 THEN g.detail
+           CASE WHEN t.places = 1 OR $7::text <> 'position' AND t.place = 1 THEN g.detail
+                -- It is not waited for any longer, though the credit is another one's.
+                WHEN $7::text <> 'position' THEN g.detail || '{"credit": 0}'
                 ELSE g.detail || jsonb_build_object('credit', CASE WHEN t.places = 2 THEN 0.5
                      WHEN t.place IN (1, t.places) THEN 0.4 ELSE 0.2 / (t.places - 2) END) END,
            t.decision
-    FROM given g JOIN touched t USING (key) WHERE t.place = 1 OR $7::text = 'position'
+    FROM given g JOIN touched t USING (key) WHERE t.place = 1 OR $7::text = 'position' OR t.is_waiting
 ), held AS (
     -- Locked first: what is read here stays so until the commit.
     SELECT u.id, u.waits_for, u.open_number FROM unsettled u

@@ -7,8 +7,8 @@ FROM (
     (SELECT id, body FROM decisions WHERE id = $1::text)
     UNION ALL
     (SELECT id, body FROM decisions
-     WHERE $1::text LIKE '#%' AND length(id) > 42
+     WHERE $1::text ~ '^#[0-9a-f]{32}$' AND length(id) > 42
        AND id_digest(id)
-           = CASE WHEN $1::text LIKE '#%' THEN decode(substr($1::text, 2), 'hex') END)
+           = CASE WHEN $1::text ~ '^#[0-9a-f]{32}$' THEN decode(substr($1::text, 2), 'hex') END)
     LIMIT 1
 ) d

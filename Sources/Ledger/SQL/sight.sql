@@ -14,9 +14,9 @@ WITH input AS (
             (SELECT id FROM decisions WHERE id = g.name)
             UNION ALL
             (SELECT id FROM decisions
-             WHERE g.name LIKE '#%' AND length(id) > 42
+             WHERE g.name ~ '^#[0-9a-f]{32}$' AND length(id) > 42
                AND id_digest(id)
-                   = CASE WHEN g.name LIKE '#%' THEN decode(substr(g.name, 2), 'hex') END)
+                   = CASE WHEN g.name ~ '^#[0-9a-f]{32}$' THEN decode(substr(g.name, 2), 'hex') END)
             LIMIT 1
         ) d
     ) i

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Attribution
 import Channels
 import Foundation
 import MailIntake
@@ -35,6 +36,13 @@ struct Check: AsyncParsableCommand {
         if settings.mail != nil {
             do throws(BounceRulesError) {
                 _ = try BounceRules(path: settings.bouncesFile)
+            } catch {
+                problems += error.problems.map { "\($0)" }
+            }
+        }
+        if settings.feedback.links != nil {
+            do throws(MachineListsError) {
+                _ = try MachineLists(path: settings.feedback.machinesFile)
             } catch {
                 problems += error.problems.map { "\($0)" }
             }

@@ -50,7 +50,7 @@ struct Dead: AsyncParsableCommand {
             }
         }
 
-        private static func moment(_ text: String) throws -> Timestamp {
+        static func moment(_ text: String) throws -> Timestamp {
             if let time = Timestamp(rfc3339: text) { return time }
             guard let ago = Milliseconds(iso8601: text) else {
                 throw ValidationError("'\(text)' is neither a time like 2026-11-21T18:00:00Z nor a duration like PT2H")
