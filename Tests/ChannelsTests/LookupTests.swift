@@ -41,6 +41,8 @@ import Testing
     {
         try await self.withTwilio { fleet, provider, source in
             func sent(_ number: String) async throws -> String {
+                // All have one idempotency key: to the simulator they would be one message.
+                fleet.sms.forget()
                 var user = User.ada
                 user.phone = number
                 let message = try provider.compose(
@@ -70,7 +72,8 @@ import Testing
                 #expect(await asked(id) == answer)
             }
             await fleet.sms.stop()
-            #expect(await asked(id) == .away(reason: "http.connect"))
+            let answer = await asked(id)
+            #expect(["http.connect", "http.connection_lost"].map { .away(reason: $0) }.contains(answer), "\(answer)")
         }
     }
 
@@ -132,7 +135,7 @@ import Testing
             let subject = Receipt.Subject.message(provider: name, id: "m")
             #expect(answer.receipts.allSatisfy { $0.isAsked && $0.subject == subject })
         }
-        let busy = HTTPResponse(status: 429, headers: [HTTPHeader("Retry-After", "9")], body: [])
+        let busy = HTTPResponse(status: 429, headers: [HTTPHeader("retry-after", "9")], body: [])
         let answer = sources["sinch"]?.answer(busy, about: "m", now: ManualClock().now())
         #expect(answer == .busy(retryAfter: .seconds(9)))
     }

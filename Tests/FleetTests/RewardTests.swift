@@ -155,7 +155,8 @@ extension FleetTests.Rewards {
         try await world.append([Wish("d", email: "d@example.com", more: Self.reward)])
         try await world.settles(1)
         let mails = try await world.simulators.messages("smtp")
-        let page = try #require(self.links(of: try #require(mails.first), base: base).first { $0.contains("/u/") })
+        let mail = try #require(mails.first)
+        let page = try #require(self.links(of: mail, base: base).first { $0.contains("/u/") })
 
         let shown = try await Web.send("GET", page, headers: ["Accept-Language": "pl"])
         #expect(shown.status == 200 && shown.body.contains("news") && shown.body.contains("sales"))
