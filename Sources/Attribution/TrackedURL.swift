@@ -15,16 +15,25 @@ package enum TrackedURL {
     package static let targetMax = 2000
 
     /// Whether a URL can be a destination: printable ASCII with a scheme that leads a browser or an app somewhere.
-    package static func isTarget(_ url: some Collection<UInt8>) -> Bool {
+    package static func isTarget(_ url: [UInt8]) -> Bool {
         guard (4...self.targetMax).contains(url.count), url.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return false }
-        let scheme = url.prefix { $0 != UInt8(ascii: ":") }.map { $0 | 0x20 }
-        guard scheme.count < url.count, let first = scheme.first,
-            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
+        guard let colon = url.firstIndex(of: UInt8(ascii: ":")), let first = url.first,
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first | 0x20)
         else { return false }
-        let rest = url.dropFirst(scheme.count + 1)
-        let isWeb = scheme.elementsEqual("https".utf8) || scheme.elementsEqual("http".utf8)
-        guard isWeb ? rest.starts(with: "//".utf8) && rest.count > 2 : !rest.isEmpty else { return false }
-        return !self.refused.contains(String(decoding: scheme, as: UTF8.self))
+        // Nearly all of them are of the web: no text is made for those.
+        if self.isScheme(url, self.https) || self.isScheme(url, self.http) { return url.count > colon + 3 }
+        guard url.count > colon + 1 else { return false }
+        let scheme = String(decoding: url[..<colon], as: UTF8.self).lowercased()
+        return scheme != "http" && scheme != "https" && !self.refused.contains(scheme)
+    }
+
+    private static let https = Array("https://".utf8)
+    private static let http = Array("http://".utf8)
+
+    private static func isScheme(_ url: [UInt8], _ scheme: [UInt8]) -> Bool {
+        guard url.count > scheme.count else { return false }
+        for index in scheme.indices where url[index] | 0x20 != scheme[index] | 0x20 { return false }
+        return true
     }
 
     /// Schemes that are no places, or that run something.
@@ -48,22 +57,25 @@ package enum TrackedURL {
     }
 
     /// Where a link leads: its query's `u`, decoded; nil where there is none, or none that could be ours.
-    package static func target(inQuery query: some Collection<UInt8>) -> [UInt8]? {
+    package static func target(inQuery query: ArraySlice<UInt8>) -> [UInt8]? {
         for parameter in query.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: true) {
-            guard parameter.starts(with: [UInt8(ascii: "u"), UInt8(ascii: "=")]) else { continue }
+            guard parameter.count > 2, parameter[parameter.startIndex] == UInt8(ascii: "u"),
+                parameter[parameter.startIndex + 1] == UInt8(ascii: "=")
+            else { continue }
             var output: [UInt8] = []
             output.reserveCapacity(parameter.count)
-            var rest = parameter.dropFirst(2)
-            while let byte = rest.popFirst() {
-                guard byte == UInt8(ascii: "%") else {
-                    output.append(byte)
+            var index = parameter.startIndex + 2
+            while index < parameter.endIndex {
+                guard parameter[index] == UInt8(ascii: "%") else {
+                    output.append(parameter[index])
+                    index += 1
                     continue
                 }
-                guard let high = rest.popFirst().flatMap(self.digit), let low = rest.popFirst().flatMap(self.digit)
-                else {
-                    return nil
-                }
+                guard index + 2 < parameter.endIndex, let high = self.digit(parameter[index + 1]),
+                    let low = self.digit(parameter[index + 2])
+                else { return nil }
                 output.append(high << 4 | low)
+                index += 3
             }
             return self.isTarget(output) ? output : nil
         }

@@ -89,7 +89,7 @@ package struct TrackingKeys: Sendable {
                 UInt8(clamping: link),
             ]
             let reference = head + self.id
-            let tag = TrackingKeys.tag(reference, url: url.utf8, self.key)
+            let tag = TrackingKeys.tag(reference, url: Array(url.utf8), self.key)
             return Base64URL.encode([self.key.id] + tag + TrackingKeys.masked(reference, tag, self.key))
         }
     }
@@ -107,7 +107,7 @@ package struct TrackingKeys: Sendable {
 
     /// What a token says; nil when this fleet did not make it, not for this purpose or not for this place.
     package func read(
-        _ token: some Collection<UInt8>, _ purpose: TrackingReference.Purpose, url: some Collection<UInt8> = []
+        _ token: ArraySlice<UInt8>, _ purpose: TrackingReference.Purpose, url: [UInt8] = []
     ) -> TrackingReference? {
         guard token.count <= 64, let bytes = Base64URL.decode(token),
             bytes.count > 1 + Self.tagBytes + Self.headBytes, let number = bytes.first, let key = self.keys[number]
@@ -133,11 +133,9 @@ package struct TrackingKeys: Sendable {
         }
     }
 
-    private static func tag(_ reference: [UInt8], url: some Collection<UInt8>, _ key: Key) -> [UInt8] {
+    private static func tag(_ reference: [UInt8], url: [UInt8], _ key: Key) -> [UInt8] {
         var seal = key.seal
-        seal.update(data: [UInt8(clamping: reference.count)])
-        seal.update(data: reference)
-        if !url.isEmpty { seal.update(data: Array(url)) }
+        seal.update(data: [UInt8(clamping: reference.count)] + reference + url)
         return Array(seal.finalize().prefix(Self.tagBytes))
     }
 
@@ -184,8 +182,9 @@ package enum Base64URL {
     }
 
     /// Nil when a character is none of its own, or bits are left over: each text stands for other bytes.
-    package static func decode(_ text: some Sequence<UInt8>) -> [UInt8]? {
+    package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var output: [UInt8] = []
+        output.reserveCapacity(text.count * 3 / 4)
         var (group, bits) = (0, 0)
         for character in text {
             let value = Self.values[Int(character)]

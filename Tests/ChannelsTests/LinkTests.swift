@@ -77,7 +77,7 @@ import Testing
         let tracked = try #require(rewritten)
         #expect(message.tracked(url) == tracked)
         let parts = tracked.dropFirst("https://t.example/c/".count).split(separator: "?")
-        #expect(keys.read(parts[0].utf8, .click, url: url.utf8)?.attempt == 2)
+        #expect(keys.read(Array(parts[0].utf8)[...], .click, url: Array(url.utf8))?.attempt == 2)
         #expect(message.tracked("mailto:a@example.com") == nil)
         #expect(message.tracked("https://t.example/u/x") == nil)
         let shortened = message.shortened(url)

@@ -170,7 +170,7 @@ extension LedgerTests {
                 try await test.sent(id)
                 let keys = TrackingKeys(try await test.ledger.trackingSecrets())
                 let token = try #require(keys.maker(decision: id, attempt: 1)).token(.click)
-                let reference = try #require(keys.read(token.utf8, .click))
+                let reference = try #require(keys.read(Array(token.utf8)[...], .click))
                 #expect(reference.decision.hasPrefix("#"))
                 #expect(try await test.ledger.sight([test.click(reference.decision, source: "1")]) == 1)
                 let recipient = try await test.ledger.recipient(decision: reference.decision, attempt: 1)
@@ -273,7 +273,7 @@ extension LedgerTests {
                 #expect(after.first == before.first && after.map(\.isKnown) == [true, false])
                 let token = try #require(TrackingKeys(after).maker(decision: "d", attempt: 1)).token(.open)
                 // Nobody has heard of the new one yet.
-                #expect(TrackingKeys(before).read(token.utf8, .open) != nil)
+                #expect(TrackingKeys(before).read(Array(token.utf8)[...], .open) != nil)
             }
         }
     }

@@ -80,7 +80,8 @@ struct TrackedMessage {
 
     /// `<base>/c/<token>?u=<url>`; nil for what cannot be tracked.
     mutating func tracked(_ url: String) -> String? {
-        guard TrackedURL.isTarget(url.utf8), !url.hasPrefix(self.settings.base + "/"), let place = self.place(of: url)
+        guard TrackedURL.isTarget(Array(url.utf8)), !url.hasPrefix(self.settings.base + "/"),
+            let place = self.place(of: url)
         else { return nil }
         return TrackedURL.click(
             base: self.settings.base, token: self.maker.token(.click, link: place, url: url), url: url)
@@ -88,7 +89,8 @@ struct TrackedMessage {
 
     /// `<base>/c/<code>`, which has to be put on record; nil for what cannot be tracked.
     mutating func shortened(_ url: String) -> (text: String, link: ShortLink)? {
-        guard TrackedURL.isTarget(url.utf8), !url.hasPrefix(self.settings.base + "/"), let place = self.place(of: url)
+        guard TrackedURL.isTarget(Array(url.utf8)), !url.hasPrefix(self.settings.base + "/"),
+            let place = self.place(of: url)
         else { return nil }
         // The token is an HMAC over all that the link is about: what follows from it is as hard to guess.
         let digest = SHA256.hash(data: Array(self.maker.token(.click, link: place, url: url).utf8))

@@ -92,7 +92,7 @@ package final class TrackingDesk: Sendable {
 
     /// Whom a token of an unsubscribe page is about; nil when it is none.
     func reference(unsubscribe token: String) -> TrackingReference? {
-        let reference = self.keys.withLock { $0 }.read(token.utf8, .unsubscribe)
+        let reference = self.keys.withLock { $0 }.read(Array(token.utf8)[...], .unsubscribe)
         if reference == nil { self.meters.count(.page, .invalid) }
         return reference
     }

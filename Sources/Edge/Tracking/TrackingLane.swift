@@ -143,7 +143,7 @@ struct TrackingHead {
     static func parse(_ view: ByteBufferView) -> Parsed {
         guard
             let start = self.starts.first(where: { start in
-                view.prefix(start.bytes.count).elementsEqual(start.bytes.prefix(view.count))
+                Self.begins(view, start.bytes)
             })
         else { return .other }
         guard view.count > start.bytes.count, let end = self.end(of: view) else { return .incomplete }
@@ -152,7 +152,7 @@ struct TrackingHead {
         let line = head[start.bytes.count..<lineEnd]
         // HTTP/1.0 closes by itself, and is passed on, as whatever has a body.
         guard let space = line.lastIndex(of: UInt8(ascii: " ")),
-            line[line.index(after: space)...].elementsEqual("HTTP/1.1".utf8)
+            line[line.index(after: space)...].elementsEqual(Name.version)
         else { return .other }
         let target = line[..<space]
         let mark = target.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
@@ -174,25 +174,46 @@ struct TrackingHead {
             guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return false }
             let value = line[(colon + 1)...].drop { $0 == 0x20 || $0 == 0x09 }
             switch colon - line.startIndex {
-            case 10 where Self.isName(line, "user-agent"):
+            case 10 where Self.isName(line, Name.userAgent):
                 self.userAgent = String(decoding: value.prefix(256), as: UTF8.self)
-            case 10 where Self.isName(line, "connection"):
-                if value.count == 5, Self.isName(value, "close") { self.isKeptAlive = false }
-            case 15 where Self.isName(line, "x-forwarded-for"):
+            case 10 where Self.isName(line, Name.connection):
+                if value.count == 5, Self.isName(value, Name.close) { self.isKeptAlive = false }
+            case 15 where Self.isName(line, Name.forwarded):
                 self.forwarded +=
                     (self.forwarded.isEmpty ? "" : ",") + String(decoding: value.prefix(512), as: UTF8.self)
-            case 14 where Self.isName(line, "content-length"): if !value.elementsEqual("0".utf8) { return false }
-            case 17 where Self.isName(line, "transfer-encoding"): return false
-            case 7 where Self.isName(line, "upgrade"): return false
+            case 14 where Self.isName(line, Name.length): if !value.elementsEqual("0".utf8) { return false }
+            case 17 where Self.isName(line, Name.transfer): return false
+            case 7 where Self.isName(line, Name.upgrade): return false
             default: break
             }
         }
         return true
     }
 
-    private static func isName(_ line: ArraySlice<UInt8>, _ name: StaticString) -> Bool {
-        let name = "\(name)".utf8
-        return line.prefix(name.count).elementsEqual(name) { $0 | 0x20 == $1 || $0 == $1 }
+    private enum Name {
+        static let userAgent = Array("user-agent".utf8)
+        static let connection = Array("connection".utf8)
+        static let forwarded = Array("x-forwarded-for".utf8)
+        static let length = Array("content-length".utf8)
+        static let transfer = Array("transfer-encoding".utf8)
+        static let upgrade = Array("upgrade".utf8)
+        static let close = Array("close".utf8)
+        static let version = Array("HTTP/1.1".utf8)
+    }
+
+    /// Whether `line` begins with `name`, in capitals or not.
+    private static func isName(_ line: ArraySlice<UInt8>, _ name: [UInt8]) -> Bool {
+        guard line.count >= name.count else { return false }
+        for index in name.indices where line[line.startIndex + index] | 0x20 != name[index] | 0x20 { return false }
+        return true
+    }
+
+    /// Whether one is the beginning of the other.
+    private static func begins(_ view: ByteBufferView, _ bytes: [UInt8]) -> Bool {
+        for index in 0..<min(view.count, bytes.count) where view[view.startIndex + index] != bytes[index] {
+            return false
+        }
+        return true
     }
 
     /// Behind the empty line.
