@@ -20,8 +20,9 @@ WITH due AS (
     RETURNING l.decision, l.number, l.message_id, l.tries
 ), walked AS (
     -- `before`: how many earlier ones miss a receipt. Those that were closed at one moment go together.
-    SELECT w.*, count(*) FILTER (WHERE receipt IS NULL) OVER (
-                    ORDER BY closed_at RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP) AS before
+    -- (EXCLUDE GROUP would say so, too, and count anew for each row.)
+    SELECT w.*, count(*) FILTER (WHERE receipt IS NULL) OVER (ORDER BY closed_at)
+                - count(*) FILTER (WHERE receipt IS NULL) OVER (PARTITION BY closed_at) AS before
     FROM (
         SELECT a.decision, a.number, a.provider_message_id, a.closed_at, a.receipt FROM attempts a
         WHERE a.channel = 'sms' AND a.verdict = 'accepted' AND a.provider_message_id IS NOT NULL
