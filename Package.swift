@@ -103,14 +103,16 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "Attribution", "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", lifecycle, logging,
+                "Attribution", "DeliveryModel", "Learning", "LocalTime", "Telemetry", "ThreadBridge", lifecycle,
+                logging,
                 metrics,
             ],
             swiftSettings: strict),
         .target(
             name: "Edge",
             dependencies: [
-                "Attribution", "DeliveryModel", "Telemetry", "ThreadBridge", hummingbirdCore, crypto, httpTypes, hummingbird, hummingbirdTLS, lifecycle, logging,
+                "Attribution", "DeliveryModel", "Telemetry", "ThreadBridge", hummingbirdCore, crypto, httpTypes,
+                hummingbird, hummingbirdTLS, lifecycle, logging,
                 nioCore,
                 nioSSL,
             ],
@@ -144,8 +146,9 @@ let package = Package(
         .target(
             name: "Simulators",
             dependencies: [
-                "DeliveryModel", "SMPPTransport", "ThreadBridge", crypto, cryptoExtras, httpTypes, hummingbird,
-                hummingbirdCore,
+                "CurlTransport", "DeliveryModel", "SMPPTransport", "SMTPTransport", "ThreadBridge", crypto,
+                cryptoExtras,
+                httpTypes, hummingbird, hummingbirdCore,
                 hummingbirdHTTP2, logging,
                 nioCore, nioHTTP2, nioPosix, nioSSL,
             ],
@@ -179,7 +182,8 @@ let package = Package(
         .testTarget(
             name: "ChannelsTests",
             dependencies: [
-                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators", "SMPPTransport",
+                "Attribution", "Channels", "CurlTransport", "DeliveryModel", "SettingsFile", "Simulators",
+                "SMPPTransport",
                 "SMTPTransport", "ThreadBridge", crypto, cryptoExtras, logging, nioCore, nioPosix,
             ],
             exclude: ["Checks"], swiftSettings: strict),
@@ -201,7 +205,8 @@ let package = Package(
         .testTarget(
             name: "LedgerTests",
             dependencies: [
-                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge", logging,
+                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge",
+                logging,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -210,8 +215,9 @@ let package = Package(
         .testTarget(
             name: "MailIntakeTests",
             dependencies: [
-                "Channels", "DeliveryModel", "MailIntake", "SettingsFile", "ThreadBridge", lifecycle, logging, nioCore,
-                nioPosix,
+                "Channels", "DeliveryModel", "MailIntake", "SettingsFile", "Simulators", "ThreadBridge", lifecycle,
+                logging,
+                nioCore, nioPosix,
             ],
             exclude: ["Checks", "Corpus"], swiftSettings: strict),
         .testTarget(
@@ -230,7 +236,8 @@ let package = Package(
         .testTarget(
             name: "QueueTests",
             dependencies: [
-                "Attribution", "DeliveryModel", "LocalServers", "Queue", "RedisClient", "ThreadBridge", logging, nioPosix,
+                "Attribution", "DeliveryModel", "LocalServers", "Queue", "RedisClient", "ThreadBridge", logging,
+                nioPosix,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -246,7 +253,9 @@ let package = Package(
             name: "SMPPTransportTests",
             dependencies: ["LocalServers", "Simulators", "SMPPTransport", "ThreadBridge", logging, nioCore, nioPosix],
             exclude: ["Corpus"], swiftSettings: strict),
-        .testTarget(name: "SimulatorsTests", dependencies: ["DeliveryModel", "Simulators"], swiftSettings: strict),
+        .testTarget(
+            name: "SimulatorsTests", dependencies: ["DeliveryModel", "Simulators"], exclude: ["Checks"],
+            swiftSettings: strict),
         .testTarget(
             name: "TelemetryTests", dependencies: ["Telemetry", coreMetrics, logging], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),

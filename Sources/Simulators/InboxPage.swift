@@ -9,11 +9,12 @@ enum InboxPage {
     private static let entriesMax = 30
     private static let previewMax = 140
 
-    static func answer(_ simulators: [any Inspectable]) -> HTTPAnswer {
+    static func answer(_ simulators: [any Inspectable], people: People?) -> HTTPAnswer {
         var page = Self.head
         page += "<nav>"
         for simulator in simulators { page += Self.tile(simulator) }
         page += "</nav>"
+        if let people { page += Self.summary(of: people) }
         for simulator in simulators {
             page += "<h2 id=\"\(Self.escaped(simulator.name))\">\(Self.escaped(Self.title(simulator.name)))</h2>"
             let entries = simulator.inbox(limit: Self.entriesMax)
@@ -63,6 +64,22 @@ enum InboxPage {
             """
     }
 
+    /// What people and machines did, by actor.
+    private static func summary(of people: People) -> String {
+        let totals = people.totals
+        let rows = people.counts.rows
+        var table =
+            "<h2 id=people>People</h2><p class=none>\(totals.messages) messages · \(totals.waiting) acts to come"
+        table += " · \(people.counts.failures) requests without an answer</p><table>"
+        for actor in Set(rows.map(\.actor)).sorted() {
+            let acts = rows.filter { $0.actor == actor }.map { "<b>\($0.count)</b> \(Self.spoken($0.act))" }
+            table += "<tr><td>\(Self.spoken(actor))<td>\(acts.joined(separator: " · "))"
+        }
+        return table + "</table>"
+    }
+
+    private static func spoken(_ name: String) -> String { Self.escaped(name.replacing("_", with: " ")) }
+
     private static func row(_ entry: InboxEntry) -> String {
         let preview = String(
             entry.text.split(whereSeparator: \.isWhitespace).joined(separator: " ").prefix(Self.previewMax))
@@ -97,7 +114,7 @@ enum InboxPage {
         details{border-top:1px solid var(--line)}details[open]{background:var(--card)}
         summary{display:flex;gap:1rem;padding:.45rem .5rem;cursor:pointer;white-space:nowrap;list-style:none}
         time,.preview,.meta,.none{color:var(--dim)}.to{width:15rem;flex:none;overflow:hidden;text-overflow:ellipsis}
-        .subject{font-weight:600}.subject,.preview{overflow:hidden;text-overflow:ellipsis}
+        td{padding:.1rem 1rem .1rem 0}.subject{font-weight:600}.subject,.preview{overflow:hidden;text-overflow:ellipsis}
         .meta{margin:0 .5rem;font-size:.85rem}pre{margin:.5rem;white-space:pre-wrap;overflow-wrap:anywhere}
         iframe{width:calc(100% - 1rem);height:22rem;margin:.5rem;border:1px solid var(--line);border-radius:.4rem;
         background:#fff}

@@ -8,6 +8,10 @@
 //     GET    /simulators/{name}/faults
 //     PUT    /simulators/{name}/faults           a JSON object, see `SimulatorFaults` (SMS, push) and
 //                                                `MailInspection` (mail); `{}` ends all faults
+//     GET    /people                             the dials of the people, and what they did so far
+//     PUT    /people                             sets dials anew: see `PeopleDials`
+//     GET    /people/acts?after=&limit=          what was done, one JSON object on a line, the oldest first: acts with a
+//                                                number above `after`; 10 000 unless told, at most 100 000
 //
 // A request must name 127.0.0.1 or localhost as its host: a web page in somebody's browser cannot get in by
 // giving its own name that address. It cannot send PUT or DELETE either, since no CORS answer lets it.
@@ -18,10 +22,15 @@ struct SimulatorControl: Sendable {
     private static let limitDefault = 50
     private static let limitMax = 1_000
 
-    private let simulators: [any Inspectable]
+    private static let actsDefault = 10_000
+    private static let actsMax = 100_000
 
-    init(_ simulators: [any Inspectable]) {
+    private let simulators: [any Inspectable]
+    private let people: People?
+
+    init(_ simulators: [any Inspectable], people: People?) {
         self.simulators = simulators
+        self.people = people
     }
 
     func answer(_ request: ReceivedRequest) -> HTTPAnswer {
@@ -29,8 +38,9 @@ struct SimulatorControl: Sendable {
         let path = request.path
         guard let first = path.first else {
             guard request.method == "GET" else { return Self.methodNotAllowed("GET") }
-            return InboxPage.answer(self.simulators)
+            return InboxPage.answer(self.simulators, people: self.people)
         }
+        if first == "people" { return self.answerPeople(request) }
         guard first == "simulators", path.count <= 3 else { return Self.notFound }
         guard path.count > 1 else {
             guard request.method == "GET" else { return Self.methodNotAllowed("GET") }
@@ -54,6 +64,65 @@ struct SimulatorControl: Sendable {
         case (_, "faults"): return Self.methodNotAllowed("GET, PUT")
         default: return Self.notFound
         }
+    }
+
+    private func answerPeople(_ request: ReceivedRequest) -> HTTPAnswer {
+        guard let people = self.people else { return Self.problem(404, "There are no people here: see --people.") }
+        switch (request.method, request.path.dropFirst().joined(separator: "/")) {
+        case ("GET", ""): return Self.summary(of: people)
+        case ("PUT", ""):
+            do {
+                people.setDials(try people.dials.changed(by: JSONValue.parse(request.body)))
+                return Self.summary(of: people)
+            } catch {
+                return Self.problem(error)
+            }
+        case ("GET", "acts"):
+            let query = FormFields((request.query ?? "").utf8)
+            let after = query["after"].map { Int($0) ?? -1 } ?? 0
+            let limit = query["limit"].map { Int($0) ?? -1 } ?? Self.actsDefault
+            guard after >= 0, (0...Self.actsMax).contains(limit) else {
+                return Self.problem(400, "after and limit must be whole numbers, limit at most \(Self.actsMax).")
+            }
+            var lines: [UInt8] = []
+            for act in people.acts(after: after, limit: limit) {
+                var json = JSONWriter(reserving: 512)
+                json.object { act.write(into: &$0) }
+                lines += json.bytes + [UInt8(ascii: "\n")]
+            }
+            return HTTPAnswer(status: 200, body: lines, contentType: "application/x-ndjson")
+        case (_, ""): return Self.methodNotAllowed("GET, PUT")
+        case (_, "acts"): return Self.methodNotAllowed("GET")
+        default: return Self.notFound
+        }
+    }
+
+    private static func summary(of people: People) -> HTTPAnswer {
+        let totals = people.totals
+        let counts = people.counts
+        var actors = JSONObject()
+        for row in counts.rows {
+            var acts = actors[row.actor]?.object ?? JSONObject()
+            acts[row.act] = .integer(Int64(row.count))
+            actors[row.actor] = .object(acts)
+        }
+        return .json(200) { json in
+            json.member("tracking_url", people.origin.origin)
+            json.member("dials", people.dials.json)
+            json.object("counts") { json in
+                json.member("messages", totals.messages)
+                json.member("waiting", totals.waiting)
+                json.member("given_up", totals.givenUp)
+                json.member("failures", counts.failures)
+                json.member("acts", .object(actors))
+            }
+        }
+    }
+
+    /// What was wrong with a request's JSON.
+    private static func problem(_ error: any Error) -> HTTPAnswer {
+        guard let error = error as? JSONSyntaxError else { return Self.problem(400, "\(error)") }
+        return Self.problem(400, "\(error.problem) (line \(error.line), column \(error.column)).")
     }
 
     /// An RFC 9457 problem.
@@ -112,10 +181,8 @@ struct SimulatorControl: Sendable {
         do {
             try simulator.setFaults(json: JSONValue.parse(body))
             return HTTPAnswer(status: 200, body: simulator.faultsJSON.encoded())
-        } catch let error as JSONSyntaxError {
-            return Self.problem(400, "\(error.problem) (line \(error.line), column \(error.column)).")
         } catch {
-            return Self.problem(400, "\(error)")
+            return Self.problem(error)
         }
     }
 }

@@ -32,6 +32,8 @@ package struct SimulatorFleetSettings: Sendable {
     /// How long access tokens for push live, in seconds.
     package var tokenLifetime: Int64 = 3600
     package var project = "martlet-simulated"
+    /// Nil: nobody reads what is sent.
+    package var people: PeopleSettings?
 
     package init(folder: String) {
         self.folder = folder
@@ -53,6 +55,8 @@ package final class SimulatorFleet: Sendable {
     package let dialects: [DialectSimulator]
     package let apns: APNsSimulator
     package let webPush: WebPushSimulator
+    /// Who reads what is sent.
+    let people: People?
     /// Where the inbox page and the control API are.
     package let controlURL: String
     /// The variables with which the shipped provider files reach these simulators. Holds secrets: keep it from logs.
@@ -67,20 +71,22 @@ package final class SimulatorFleet: Sendable {
     package static func start(_ settings: SimulatorFleetSettings) async throws -> SimulatorFleet {
         let certificates = try SimulatedCertificates.prepare(in: settings.folder)
         let accounts = try SimulatedAccounts.prepare(in: settings.folder)
+        let people = try settings.people.map { settings throws(SimulatorError) in try People.start(settings) }
         let started = Protected<[any Inspectable]>([])
         do {
-            return try await Self.start(settings, certificates, accounts) { simulator in
+            return try await Self.start(settings, certificates, accounts, people) { simulator in
                 started.withLock { $0.append(simulator) }
             }
         } catch {
             for simulator in started.withLock({ $0 }) { await simulator.stop() }
+            await people?.stop()
             throw error
         }
     }
 
     private static func start(
         _ settings: SimulatorFleetSettings, _ certificates: SimulatedCertificates, _ accounts: SimulatedAccounts,
-        started: (any Inspectable) -> Void
+        _ people: People?, started: (any Inspectable) -> Void
     ) async throws -> SimulatorFleet {
         var smsSettings = SMSSimulatorSettings(accountSID: accounts.smsSID, authToken: accounts.smsToken)
         smsSettings.port = settings.smsPort
@@ -89,6 +95,7 @@ package final class SimulatorFleet: Sendable {
         smsSettings.stallMilliseconds = settings.stallMilliseconds
         smsSettings.settlesAfterMilliseconds = settings.settlesAfterMilliseconds
         smsSettings.faults = settings.faults
+        smsSettings.people = people
         let sms = try await SMSSimulator.start(smsSettings, tls: try certificates.tlsConfiguration())
         started(sms)
 
@@ -100,19 +107,20 @@ package final class SimulatorFleet: Sendable {
         pushSettings.stallMilliseconds = settings.stallMilliseconds
         pushSettings.tokenLifetime = settings.tokenLifetime
         pushSettings.faults = settings.faults
+        pushSettings.people = people
         let push = try await PushSimulator.start(pushSettings, certificates: certificates)
         started(push)
         let serviceAccount = try certificates.writeServiceAccount(
             project: settings.project, email: email, tokenURI: push.tokenURI)
 
         let keys = try SimulatedPushKeys.prepare(in: settings.folder)
-        let (apns, webPush) = try await Self.startPush(settings, certificates, keys, started: started)
+        let (apns, webPush) = try await Self.startPush(settings, certificates, keys, people, started: started)
 
         let smtp = try await Self.startMail(
-            "smtp", .startTLS, port: settings.smtpPort, settings, certificates, accounts)
+            "smtp", .startTLS, port: settings.smtpPort, settings, certificates, accounts, people)
         started(smtp)
         let smtps = try await Self.startMail(
-            "smtps", .implicitTLS, port: settings.smtpsPort, settings, certificates, accounts)
+            "smtps", .implicitTLS, port: settings.smtpsPort, settings, certificates, accounts, people)
         started(smtps)
         var smppSettings = SMPPSimulatorSettings()
         smppSettings.port = settings.smppPort
@@ -122,25 +130,27 @@ package final class SimulatorFleet: Sendable {
         smppSettings.messagesMax = settings.messagesMax
         smppSettings.keepsMessages = settings.keepsMessages
         smppSettings.faults.seed = settings.faults.seed
+        smppSettings.people = people
         let smpp = SMPPSimulator(settings: smppSettings)
         try await smpp.start()
         started(smpp)
         var dialects: [DialectSimulator] = []
         for dialect in accounts.dialects {
             dialects.append(
-                try await DialectSimulator.start(dialect, settings, tls: try certificates.tlsConfiguration()))
+                try await DialectSimulator.start(
+                    dialect, settings, people: people, tls: try certificates.tlsConfiguration()))
         }
         for dialect in dialects { started(dialect) }
         let simulators: [any Inspectable] =
             [smtp, smtps, sms, push, apns, webPush, smpp] + dialects
-        let control = SimulatorControl(simulators)
+        let control = SimulatorControl(simulators, people: people)
         let server = try await SimulatedHTTPServer.start(
             port: settings.controlPort, tls: nil, dice: FaultDice(),
             refuse: { status in SimulatorControl.problem(status, "The request cannot be taken.") },
             note: { _ in }, handle: { request in .answer(control.answer(request)) })
         return SimulatorFleet(
             certificates: certificates, smtp: smtp.simulator, smtps: smtps.simulator, sms: sms, push: push, apns: apns,
-            webPush: webPush, smpp: smpp, dialects: dialects, simulators: simulators, control: server,
+            webPush: webPush, smpp: smpp, dialects: dialects, simulators: simulators, people: people, control: server,
             environment: [
                 "MARTLET_SMTP_ENABLED": "true",
                 "MARTLET_SMTP_HOST": "127.0.0.1",
@@ -176,7 +186,7 @@ package final class SimulatorFleet: Sendable {
 
     private static func startPush(
         _ settings: SimulatorFleetSettings, _ certificates: SimulatedCertificates, _ keys: SimulatedPushKeys,
-        started: (any Inspectable) -> Void
+        _ people: People?, started: (any Inspectable) -> Void
     ) async throws -> (APNsSimulator, WebPushSimulator) {
         var apnsSettings = APNsSimulatorSettings()
         apnsSettings.port = settings.apnsPort
@@ -184,6 +194,7 @@ package final class SimulatorFleet: Sendable {
         apnsSettings.keepsMessages = settings.keepsMessages
         apnsSettings.stallMilliseconds = settings.stallMilliseconds
         apnsSettings.faults = settings.faults
+        apnsSettings.people = people
         let apns = try await APNsSimulator.start(
             apnsSettings, publicKey: keys.apns.publicKey, certificates: certificates)
         started(apns)
@@ -193,6 +204,7 @@ package final class SimulatorFleet: Sendable {
         webSettings.keepsMessages = settings.keepsMessages
         webSettings.stallMilliseconds = settings.stallMilliseconds
         webSettings.faults = settings.faults
+        webSettings.people = people
         let webPush = try await WebPushSimulator.start(
             webSettings, applicationKey: keys.vapid.publicKey, seed: keys.seed, certificates: certificates)
         started(webPush)
@@ -201,7 +213,7 @@ package final class SimulatorFleet: Sendable {
 
     private static func startMail(
         _ name: String, _ security: SMTPSimulatorSettings.Security, port: Int, _ settings: SimulatorFleetSettings,
-        _ certificates: SimulatedCertificates, _ accounts: SimulatedAccounts
+        _ certificates: SimulatedCertificates, _ accounts: SimulatedAccounts, _ people: People?
     ) async throws -> MailInspection {
         var mail = SMTPSimulatorSettings()
         mail.port = port
@@ -213,6 +225,7 @@ package final class SimulatorFleet: Sendable {
         mail.keepsMail = settings.keepsMessages
         mail.keptMax = settings.messagesMax
         mail.seed = settings.faults.seed
+        if let people { mail.onMail = { people.take(.mail($0, provider: name)) } }
         let simulator = SMTPSimulator(settings: mail)
         try await simulator.start()
         return MailInspection(name: name, simulator: simulator)
@@ -221,7 +234,7 @@ package final class SimulatorFleet: Sendable {
     private init(
         certificates: SimulatedCertificates, smtp: SMTPSimulator, smtps: SMTPSimulator, sms: SMSSimulator,
         push: PushSimulator, apns: APNsSimulator, webPush: WebPushSimulator, smpp: SMPPSimulator,
-        dialects: [DialectSimulator], simulators: [any Inspectable], control: SimulatedHTTPServer,
+        dialects: [DialectSimulator], simulators: [any Inspectable], people: People?, control: SimulatedHTTPServer,
         environment: [String: String]
     ) {
         self.certificates = certificates
@@ -234,6 +247,7 @@ package final class SimulatorFleet: Sendable {
         self.apns = apns
         self.webPush = webPush
         self.simulators = simulators
+        self.people = people
         self.control = control
         self.controlURL = "http://127.0.0.1:\(control.port)"
         self.environment = environment
@@ -243,6 +257,7 @@ package final class SimulatorFleet: Sendable {
     package func stop() async {
         await self.control.stop()
         for simulator in self.simulators { await simulator.stop() }
+        await self.people?.stop()
     }
 }
 

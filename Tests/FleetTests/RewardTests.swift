@@ -37,7 +37,7 @@ extension FleetTests.Rewards {
         let base = "http://127.0.0.1:\(edgePort)"
         let world = try await Stage.shared.world([
             "channels:\n":
-                "tracking: {url: \"\(base)\", hidden_link: true}\nchannels:\n  machines: \(Place.repository)/channels/machines.yaml\n"
+                "tracking: {url: \"\(base)\", hidden_link: true}\nchannels:\n"
         ])
         _ = try await world.start("worker")
         let edge = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])
@@ -113,7 +113,7 @@ extension FleetTests.Rewards {
         let base = "http://127.0.0.1:\(edgePort)"
         let world = try await Stage.shared.world([
             "channels:\n":
-                "tracking: {url: \"\(base)\", hidden_link: true}\nchannels:\n  machines: \(Place.repository)/channels/machines.yaml\n"
+                "tracking: {url: \"\(base)\", hidden_link: true}\nchannels:\n"
         ])
         _ = try await world.start("worker")
         _ = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])
@@ -148,7 +148,7 @@ extension FleetTests.Rewards {
         let base = "http://127.0.0.1:\(edgePort)"
         let world = try await Stage.shared.world([
             "channels:\n":
-                "tracking: {url: \"\(base)\"}\ncampaigns:\n  tests: {topic: news}\n  other: {topic: sales}\nchannels:\n  machines: \(Place.repository)/channels/machines.yaml\n"
+                "tracking: {url: \"\(base)\"}\ncampaigns:\n  tests: {topic: news}\n  other: {topic: sales}\nchannels:\n"
         ])
         _ = try await world.start("worker")
         _ = try await world.start("edge", ["MARTLET_EDGE_PORT": "\(edgePort)"])

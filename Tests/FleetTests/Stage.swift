@@ -116,11 +116,11 @@ struct Simulators: Sendable {
     let control: String
     private let program: Program
 
-    static func start(in folder: String) async throws -> Simulators {
+    static func start(in folder: String, _ options: [String] = []) async throws -> Simulators {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let variables = folder + "/simulators.env"
         let command = [try Place.martlet(), "simulate", "--folder", folder, "--env-file", variables, "--port", "0"]
-        let program = try Program(command, name: "simulators", in: folder)
+        let program = try Program(command + options, name: "simulators", in: folder)
         try await program.says("ready")
         var environment = ["MARTLET_SMTP_AUTHENTICATION": "none"]
         for line in try String(contentsOfFile: variables, encoding: .utf8).split(separator: "\n") {

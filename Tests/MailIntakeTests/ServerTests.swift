@@ -11,7 +11,7 @@ import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(2))) struct ServerTests {
     /// Starts a server on a free port, and ends it when `body` has returned.
-    private func withServer(
+    func withServer(
         _ settings: MailServerSettings, _ ledger: MemoryReceipts,
         _ body: @escaping @Sendable (Int) async throws -> Void
     ) async throws {

@@ -31,6 +31,8 @@ package struct APNsSimulatorSettings: Sendable {
     /// How long tokens that begin with `stall-` hang; milliseconds.
     package var stallMilliseconds = 30_000.0
     package var faults = SimulatorFaults()
+    /// Who reads the messages.
+    var people: People?
     /// What time it is for provider tokens; tests shift it.
     package var clock: @Sendable () -> Timestamp = { Timestamp.current() }
 
@@ -159,7 +161,7 @@ extension APNsSimulator {
 
     private func accept(_ draft: APNsDraft, _ request: ReceivedRequest) -> String {
         let now = Timestamp.current()
-        return self.state.withLock { state in
+        let id = self.state.withLock { state in
             let high = state.identifiers.next()
             let id = draft.id ?? hexadecimal(high, state.identifiers.next())
             state.counts.accepted += 1
@@ -171,6 +173,9 @@ extension APNsSimulator {
             }
             return id
         }
+        self.settings.people?.take(
+            .push(.object(draft.payload), provider: self.name, id: id, to: String(draft.token)))
+        return id
     }
 
     private func checkToken(_ authorization: String?) throws(APNsRefusal) {

@@ -26,14 +26,15 @@ package final class DialectSimulator: Sendable {
     private let messagesMax: Int
     private let keepsMessages: Bool
     private let stallMilliseconds: Double
+    private let people: People?
     private let dice: FaultDice
     private let state: Protected<State>
     private let server = Protected<SimulatedHTTPServer?>(nil)
 
     static func start(
-        _ dialect: SMSDialect, _ settings: SimulatorFleetSettings, tls: TLSConfiguration
+        _ dialect: SMSDialect, _ settings: SimulatorFleetSettings, people: People?, tls: TLSConfiguration
     ) async throws -> DialectSimulator {
-        let simulator = DialectSimulator(dialect, settings)
+        let simulator = DialectSimulator(dialect, settings, people)
         let server = try await SimulatedHTTPServer.start(
             port: 0, tls: tls, dice: simulator.dice,
             refuse: { status in dialect.answer(status == 429 ? .tooMany : status == 401 ? .unauthorized : .broken) },
@@ -47,8 +48,9 @@ package final class DialectSimulator: Sendable {
         return simulator
     }
 
-    private init(_ dialect: SMSDialect, _ settings: SimulatorFleetSettings) {
+    private init(_ dialect: SMSDialect, _ settings: SimulatorFleetSettings, _ people: People?) {
         self.dialect = dialect
+        self.people = people
         self.messagesMax = settings.messagesMax
         self.keepsMessages = settings.keepsMessages
         self.stallMilliseconds = settings.stallMilliseconds
@@ -81,7 +83,7 @@ package final class DialectSimulator: Sendable {
 
     private func take(_ draft: DialectDraft) -> String {
         let now = Timestamp.current()
-        return self.state.withLock { state in
+        let id = self.state.withLock { state in
             state.nextID += 1
             state.counts.accepted += 1
             let id = hexadecimal(state.nextID, 0)
@@ -95,6 +97,8 @@ package final class DialectSimulator: Sendable {
             }
             return id
         }
+        self.people?.take(.text(draft.text, id: id, to: draft.to, from: draft.from, self.dialect.webhook))
+        return id
     }
 }
 

@@ -32,6 +32,8 @@ package struct PushSimulatorSettings: Sendable {
     /// How long tokens that begin with `stall-` hang; milliseconds.
     package var stallMilliseconds = 30_000.0
     package var faults = SimulatorFaults()
+    /// Who reads the messages.
+    var people: People?
     /// What time it is for tokens and assertions; tests shift it.
     package var clock: @Sendable () -> Timestamp = { Timestamp.current() }
 
@@ -208,7 +210,7 @@ extension PushSimulator {
     /// Keeps the message and returns its name; one that was only to be validated is not kept.
     private func accept(_ draft: PushDraft) -> String {
         let now = Timestamp.current()
-        return self.state.withLock { state in
+        let name = self.state.withLock { state in
             let high = state.identifiers.next()
             let identifier = "0:\(now.milliseconds * 1000)%\(hexadecimal(high, state.identifiers.next()).prefix(16))"
             let name = "projects/\(self.settings.project)/messages/\(identifier)"
@@ -222,6 +224,10 @@ extension PushSimulator {
             }
             return name
         }
+        if !draft.isValidationOnly {
+            self.settings.people?.take(.push(.object(draft.message), provider: self.name, id: name, to: draft.target))
+        }
+        return name
     }
 }
 

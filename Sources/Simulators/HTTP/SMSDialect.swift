@@ -27,6 +27,8 @@ struct SMSDialect: Sendable {
     let read: @Sendable (_ body: [UInt8]) -> (draft: DialectDraft?, isAllowed: Bool)
     let accepted: @Sendable (_ id: String, _ draft: DialectDraft) -> HTTPAnswer
     let answer: @Sendable (_ trouble: Trouble) -> HTTPAnswer
+    /// How it calls back.
+    let webhook: SMSWebhook
 
     func matches(_ path: [Substring]) -> Bool {
         path.count == self.path.count && zip(path, self.path).allSatisfy { $1 == "*" || $0 == $1 }
@@ -61,7 +63,7 @@ extension SMSDialect {
                 case .tooMany: Self.vonage(["status": "1", "error-text": "Throughput Rate Exceeded"])
                 case .broken: Self.vonage(["status": "5", "error-text": "Internal Error"])
                 }
-            })
+            }, webhook: .vonage(key: key, secret: secret))
     }
 
     private static func vonage(_ message: JSONValue) -> HTTPAnswer {
@@ -109,7 +111,7 @@ extension SMSDialect {
                 case .tooMany: error(429, 429, "Too many requests").retryAfter(1)
                 case .broken: error(500, 99, "Internal error")
                 }
-            })
+            }, webhook: .messageBird(key: key))
     }
 
     /// https://developers.sinch.com/docs/sms/api-reference/sms/
@@ -145,7 +147,7 @@ extension SMSDialect {
                 case .tooMany: error(429, "too_many_requests", "Slow down").retryAfter(1)
                 case .broken: error(500, "internal_error", "Internal error")
                 }
-            })
+            }, webhook: .sinch(token: token))
     }
 
     /// https://www.infobip.com/docs/api/channels/sms
@@ -190,7 +192,7 @@ extension SMSDialect {
                 case .tooMany: error(429, "TOO_MANY_REQUESTS", "Too many requests").retryAfter(1)
                 case .broken: error(500, "GENERAL_ERROR", "Something went wrong")
                 }
-            })
+            }, webhook: .infobip(key: key))
     }
 
     private static func parsed(_ body: [UInt8]) -> JSONObject? { (try? JSONValue.parse(body))?.object }

@@ -40,6 +40,8 @@ package struct SMSSimulatorSettings: Sendable {
     /// When a message has reached its end, for those who ask; milliseconds.
     package var settlesAfterMilliseconds: Int64 = 2_000
     package var faults = SimulatorFaults()
+    /// Who reads the messages.
+    var people: People?
 
     package init(accountSID: String, authToken: String) {
         self.accountSID = accountSID
@@ -231,10 +233,10 @@ extension SMSSimulator {
     private func accept(_ draft: SMSDraft, token: String?) -> ReceivedSMS {
         let now = Timestamp.current()
         let segments = SMSDraft.segments(draft.body)
-        return self.state.withLock { state in
+        let (taken, isNew) = self.state.withLock { state -> (ReceivedSMS, Bool) in
             if let token, let known = state.byToken[token] {
                 state.counts.repeats += 1
-                return known
+                return (known, false)
             }
             let message = ReceivedSMS(
                 sid: "SM" + hexadecimal(state.identifiers.next(), state.identifiers.next()), to: draft.to,
@@ -249,8 +251,14 @@ extension SMSSimulator {
                 state.bySID[message.sid] = message
                 if let oldest = state.ring.append(message) { state.bySID[oldest.sid] = nil }
             }
-            return message
+            return (message, true)
         }
+        if isNew, let people = self.settings.people {
+            let webhook = SMSWebhook.twilio(account: self.settings.accountSID, token: self.settings.authToken)
+            let ours = taken.from ?? taken.messagingServiceSID ?? ""
+            people.take(.text(taken.body, id: taken.sid, to: taken.to, from: ours, webhook))
+        }
+        return taken
     }
 }
 

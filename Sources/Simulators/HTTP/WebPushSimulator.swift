@@ -29,6 +29,8 @@ package struct WebPushSimulatorSettings: Sendable {
     /// How long subscriptions that begin with `stall-` hang; milliseconds.
     package var stallMilliseconds = 30_000.0
     package var faults = SimulatorFaults()
+    /// Who reads the messages.
+    var people: People?
     /// What time it is for VAPID tokens; tests shift it.
     package var clock: @Sendable () -> Timestamp = { Timestamp.current() }
 
@@ -174,7 +176,7 @@ extension WebPushSimulator {
         _ request: ReceivedRequest, _ subscription: WebPushSubscription
     ) throws(WebPushRefusal) -> String {
         var text: [UInt8] = []
-        if self.settings.keepsMessages, !request.body.isEmpty {
+        if self.settings.keepsMessages || self.settings.people != nil, !request.body.isEmpty {
             guard let plain = subscription.decrypt(request.body) else {
                 throw WebPushRefusal(400, "the browser could not read it")
             }
@@ -183,7 +185,7 @@ extension WebPushSimulator {
         var headers = request.headers
         headers["authorization"] = nil
         let now = Timestamp.current()
-        return self.state.withLock { state in
+        let id = self.state.withLock { state in
             let high = state.identifiers.next()
             let id = hexadecimal(high, state.identifiers.next())
             state.counts.accepted += 1
@@ -202,6 +204,10 @@ extension WebPushSimulator {
             if state.messages.count > self.settings.messagesMax { state.messages.removeFirst() }
             return id
         }
+        if let people = self.settings.people, let payload = try? JSONValue.parse(text) {
+            people.take(.push(payload, provider: self.name, id: id, to: subscription.name))
+        }
+        return id
     }
 }
 

@@ -29,6 +29,12 @@ package final class SMPPSimulator: Sendable {
         let isReceipt: Bool
     }
 
+    /// A message that was taken, for those who report on it later.
+    struct Taken: Sendable {
+        let id: String
+        let message: SMPPMessage
+    }
+
     private struct State {
         var ring: Ring<ReceivedSubmit>
         var counts = SMPPSimulatorCounts()
@@ -238,6 +244,10 @@ extension SMPPSimulator {
     /// What is to come later about a message that was taken.
     func aftermath(_ id: String, _ message: SMPPMessage) -> [Brought] {
         let number = message.destination.text
+        if let people = self.settings.people, !["0500", "0501", "0502", "0610"].contains(number.suffix(4)) {
+            people.take(.centre(self, Taken(id: id, message: message)))
+            return []
+        }
         var states: [(SMPPReceipt.State, String)] = []
         if message.registeredDelivery & 0x03 != 0 {
             states =
@@ -255,6 +265,18 @@ extension SMPPSimulator {
             brought.append(Brought(message: reply, isReceipt: false))
         }
         return brought
+    }
+
+    /// Brings the receipt of a message that was taken before.
+    func bringReceipt(_ fate: MessageFate, of taken: Taken) {
+        let (state, error): (SMPPReceipt.State, String) =
+            switch fate {
+            case .delivered: (.delivered, "000")
+            case .unknown: (.undeliverable, "001")
+            case .full: (.expired, "000")
+            case .spam: (.rejected, "000")
+            }
+        self.bring(self.receipt(state, error, taken.id, taken.message))
     }
 
     /// A person answers once they have read all of it.

@@ -25,6 +25,8 @@ package struct SMPPSimulatorSettings: Sendable {
     /// False counts only, for load.
     package var keepsMessages = true
     package var threads = 1
+    /// Who reads the messages. With people, what becomes of a message to an ordinary number is theirs to say.
+    var people: People?
 
     package enum ReceiptForm: Sendable { case text, parameters, both }
 

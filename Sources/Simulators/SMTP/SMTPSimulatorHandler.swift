@@ -142,12 +142,14 @@ final class SMTPSimulatorHandler: ChannelInboundHandler {
         let session = self.session
         self.session.finishContent()
         guard !content.isTooLarge else { return .init(552, "5.3.4", "larger than SIZE") }
-        let now = self.settings.keepsMail ? Int64(Date().timeIntervalSince1970 * 1_000) : 0
+        let isRead = self.settings.keepsMail || self.settings.onMail != nil
+        let now = isRead ? Int64(Date().timeIntervalSince1970 * 1_000) : 0
         let mail = ReceivedMail(
             number: 0, connection: self.number, receivedAtMilliseconds: now, heloName: session.heloName ?? "",
             isEncrypted: session.isEncrypted, user: session.user, sender: session.sender ?? "",
             recipients: session.recipients, parameters: session.parameters,
-            content: self.settings.keepsMail ? content.unstuffed() : [])
+            content: isRead ? content.unstuffed() : [])
+        self.settings.onMail?(mail)
         let number = self.record.take(mail, contentBytes: content.byteCount)
         return .init(250, "2.0.0", "ok, queued as \(number)")
     }

@@ -43,6 +43,8 @@ package struct SMTPSimulatorSettings: Sendable {
     package var seed: UInt64 = 1
     package var faults: [SMTPFault] = []
     package var threads = 1
+    /// Given each mail with its content, whether or not mails are kept; called on a connection's thread.
+    var onMail: (@Sendable (ReceivedMail) -> Void)?
 
     /// A plaintext server on a free port, with all features.
     package init() {}
