@@ -11,6 +11,8 @@ package struct ChannelCatalog: Sendable {
     package let templates: TemplateLibrary
     /// How the receipts of HTTP providers are read, by the provider's name.
     package let receiptTables: [String: ReceiptTable]
+    /// Providers that can be asked what became of a message.
+    package let receiptSources: [any ReceiptSource]
     /// What works, and is to be mended all the same.
     package let warnings: [ConfigurationProblem]
     /// How mails that come back are told apart.
@@ -37,6 +39,10 @@ package struct ChannelCatalog: Sendable {
     ) {
         self.templates = templates
         self.receiptTables = configuration.receiptTables
+        self.receiptSources = configuration.lookups.map { name, lookup in
+            SMSLookup(
+                name: name, policy: lookup.policy, format: lookup.format, table: lookup.table, transport: http)
+        }
         self.warnings = configuration.warnings
         self.returnPaths = configuration.returnPaths
         self.providers = configuration.providers.map { provider in

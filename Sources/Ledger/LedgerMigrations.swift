@@ -28,5 +28,7 @@ enum LedgerMigrations {
         PostgresMigration(
             number: 11, name: "mail receipts",
             sql: String(decoding: PackageResources._011_mail_receipts_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 12, name: "lookups", sql: String(decoding: PackageResources._012_lookups_sql, as: UTF8.self)),
     ]
 }

@@ -45,19 +45,23 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
     let profileReads: GroupCommit<String, User?, LedgerError>
     private let notes: GroupCommit<RecipientEvent, NoteAnswer, LedgerError>
     let receipts: GroupCommit<Receipt, ReceiptAnswer, LedgerError>
+    let onReceipt: ReceiptObserver
     let shortLinks: GroupCommit<ShortLink, Void, LedgerError>
 
     /// - Parameters:
     ///   - pool: At least four connections, so that each kind of commit may go on beside the others.
     ///   - executors: Where groups are put together and answered; empty for the system's pool.
+    ///   - onReceipt: Told of receipts from wherever they come, once they are on record.
     ///   - observe: Told of each commit: its kind, how long it took, and how many deliveries it was for.
     package init(
         settings: Settings, pool: PostgresPool, logger: Logger, executors: [any TaskExecutor] = [],
+        onReceipt: @escaping ReceiptObserver = { _, _, _ in },
         observe: @escaping @Sendable (_ operation: String, _ took: Duration, _ rows: Int) -> Void = { _, _, _ in }
     ) {
         self.settings = settings
         self.pool = pool
         self.logger = logger
+        self.onReceipt = onReceipt
         let statements = LedgerStatements(settings: settings)
         let short = LedgerError(.broken, "a call was left without an answer")
         func commits<Item: Sendable, Answer: Sendable>(
@@ -82,7 +86,9 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
         self.closes = commits("close", 1, statements.close)
         self.profileReads = commits("profiles", 0, Self.profiles)
         self.notes = commits("note", 0, statements.note)
-        self.receipts = commits("receipt", 1, Self.record)
+        self.receipts = commits("receipt", 1) { (group, connection) throws(PostgresError) in
+            try Self.record(group, connection, onReceipt)
+        }
         self.shortLinks = commits("short_link", 1, Self.shorten)
     }
 

@@ -1,11 +1,13 @@
 /// What the fleet counts and measures, in the domain's words; the names are in Telemetry's catalogue.
 import Attribution
-import DeliveryModel
+package import DeliveryModel
 package import Telemetry
 import ThreadBridge
 
 package struct FleetMeters: Sendable {
     package let registry: MetricsRegistry
+    /// What this process counted of each provider's feedback.
+    let feedback = FeedbackTally()
     // What is counted for each message, kept: to look it up by its labels would cost more than to count.
     private let acceptances = Kept<String, CounterHandle>()
     private let endings = Kept<End, CounterHandle>()
@@ -43,7 +45,9 @@ package struct FleetMeters: Sendable {
         let channel = attempt.channel.rawValue
         let meters = self.meters(of: attempt, outcome.verdict)
         meters.attempts.increment()
-        if outcome.verdict != .accepted {
+        if outcome.verdict == .accepted {
+            self.feedback.accepted(attempt.provider)
+        } else {
             self.registry.counter(.attemptReasons, channel, attempt.provider, outcome.reason).increment()
         }
         if outcome.verdict == .unknown {
@@ -118,6 +122,23 @@ package struct FleetMeters: Sendable {
 
 /// What comes back.
 extension FleetMeters {
+    /// A receipt is on record, from wherever it came.
+    package func received(_ receipt: Receipt, from provider: String, isNew: Bool) {
+        // One that we know already shows all the same that the provider tells us.
+        if !receipt.isAsked { self.feedback.heard(provider) }
+        guard isNew else { return }
+        let source = receipt.isAsked ? "asked" : "brought"
+        self.registry.counter(.receipts, provider, receipt.kind.rawValue, source).increment()
+    }
+
+    func asked(_ provider: String, _ result: String) {
+        self.registry.counter(.lookups, provider, result).increment()
+    }
+
+    func quiet(_ provider: String, for time: Milliseconds) {
+        self.registry.gauge(.feedbackQuiet, provider).set(Double(time.count) / 1000)
+    }
+
     func sighted(_ kinds: [Sighting.Kind], kept: Int) {
         for (kind, group) in Dictionary(grouping: kinds, by: \.self) {
             self.registry.counter(.sightings, kind.rawValue).increment(by: group.count)

@@ -27,6 +27,8 @@ package struct SimulatorFleetSettings: Sendable {
     package var faults = SimulatorFaults()
     /// How long the magic recipients hang that ask for it; milliseconds.
     package var stallMilliseconds = 30_000.0
+    /// When a text message has reached its end, for those who ask for it; milliseconds.
+    package var settlesAfterMilliseconds: Int64 = 2_000
     /// How long access tokens for push live, in seconds.
     package var tokenLifetime: Int64 = 3600
     package var project = "martlet-simulated"
@@ -91,6 +93,7 @@ package final class SimulatorFleet: Sendable {
         smsSettings.messagesMax = settings.messagesMax
         smsSettings.keepsMessages = settings.keepsMessages
         smsSettings.stallMilliseconds = settings.stallMilliseconds
+        smsSettings.settlesAfterMilliseconds = settings.settlesAfterMilliseconds
         smsSettings.faults = settings.faults
         smsSettings.people = people
         let sms = try await SMSSimulator.start(smsSettings, tls: try certificates.tlsConfiguration())

@@ -12,6 +12,7 @@ package enum MetricCatalog {
         .decisionsAccepted, .decisionsDuplicate, .decisionsRejected, .decisionsForwarded, .zonesGuessed,
         .deliveriesSettled,
         .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .smsReceived, .smppEvents,
+        .receipts, .lookups,
         .webhookItems, .mailResults, .trackingRequests, .sightings, .sightingsSpilled, .verdicts, .rewardsGiven,
         .rewardsPublished, .httpRequests,
         .metricsOverflow, .processCPU,
@@ -20,7 +21,7 @@ package enum MetricCatalog {
     /// Every gauge and info metric.
     package static let gauges: [GaugeMetric] = [
         .inFlight, .ledgerImbalance, .ledgerAccepted, .ledgerTerminal, .ledgerUnsettled, .ledgerOverdue, .deadLetters,
-        .providerShare, .providerCircuit, .providerPlaces, .providerWaiting,
+        .providerShare, .providerCircuit, .providerPlaces, .providerWaiting, .feedbackQuiet,
         .rewardsLength, .rewardsUnread, .queueLag, .queueReady, .scheduleEntries, .scheduleOverdue, .redisFullness,
         .dependencyUp, .buildInfo, .processMemory, .processOpenFiles, .processMaxFiles, .processStart, .processThreads,
     ]

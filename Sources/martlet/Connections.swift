@@ -89,11 +89,11 @@ struct Connections: Sendable {
             settings: PostgresLedger.Settings(
                 lease: settings.lease, admission: settings.admission.rules, credit: settings.feedback.credit),
             pool: postgres, logger: logger,
-            executors: LoopExecutor.all
-        ) { operation, took, rows in
-            meters.registry.histogram(.ledgerCommit, operation).observe(took)
-            meters.registry.histogram(.ledgerCommitRows, operation).observe(Double(rows))
-        }
+            executors: LoopExecutor.all, onReceipt: { meters.received($0, from: $1, isNew: $2) },
+            observe: { operation, took, rows in
+                meters.registry.histogram(.ledgerCommit, operation).observe(took)
+                meters.registry.histogram(.ledgerCommitRows, operation).observe(Double(rows))
+            })
         return Connections(redis: redis, reader: reader, postgres: postgres, queue: queue, ledger: ledger)
     }
 

@@ -1,8 +1,9 @@
-/// The settings about what comes back: `tracking` and `rewards`.
+/// The settings about what comes back: `tracking`, `rewards` and `feedback`.
 import Channels
 import DeliveryModel
 import Edge
 import Foundation
+import Pipeline
 import SettingsFile
 
 struct FeedbackSettings: Sendable {
@@ -13,6 +14,8 @@ struct FeedbackSettings: Sendable {
     var credit = CreditModel.lastTouch
     /// The most rewards that each shard's stream keeps.
     var rewardsMax = 100_000
+    /// When a provider counts as quiet.
+    var quiet = QuietRule()
     var machinesFile = "channels/machines.yaml"
 
     /// Nil where nothing is tracked.
@@ -38,6 +41,15 @@ struct FeedbackSettings: Sendable {
         self.credit = rewards.choice("credit", CreditModel.self, default: .lastTouch) ?? .lastTouch
         self.rewardsMax = rewards.integer("max_entries", in: 1000...100_000_000, default: self.rewardsMax)
         rewards.finish()
+        let feedback = root.section("feedback")
+        if let text = feedback.string("quiet_after") {
+            if let length = Milliseconds(iso8601: text), length >= .seconds(300), length <= .seconds(86_400) {
+                self.quiet.after = length
+            } else {
+                feedback.report("quiet_after", "a duration from PT5M to P1D is expected")
+            }
+        }
+        feedback.finish()
         self.machinesFile = resolved(self.machinesFile)
     }
 

@@ -114,7 +114,10 @@ struct Fleet {
         }
         var services: [any Service] = [
             Accounting(
-                ledger: connections.ledger, queue: connections.queue, clock: clock, meters: meters, logger: self.logger)
+                ledger: connections.ledger, queue: connections.queue, clock: clock, meters: meters, logger: self.logger),
+            FeedbackWatch(
+                ledger: connections.ledger, rule: self.settings.feedback.quiet, clock: clock, meters: meters,
+                logger: self.logger),
         ]
         if self.roles.contains(.scheduler) || self.roles.contains(.worker) {
             services.append(DueMover(queue: connections.queue, clock: clock, meters: meters, logger: self.logger))
@@ -132,6 +135,12 @@ struct Fleet {
             let holds = HoldRegister(lease: self.settings.lease)
             let pool = ProviderPool(
                 channels.catalog.providers, tokens: connections.queue, clock: clock, logger: self.logger)
+            if !channels.catalog.receiptSources.isEmpty {
+                services.append(
+                    Reconciler(
+                        sources: channels.catalog.receiptSources, ledger: connections.ledger, clock: clock,
+                        meters: meters, logger: self.logger))
+            }
             services.append(ProviderWatch(pool: pool, clock: clock, meters: meters, logger: self.logger))
             let pipeline = DeliveryPipeline(
                 ledger: connections.ledger, queue: connections.queue,

@@ -49,6 +49,8 @@ extension FleetTests.Rewards {
         ])
         try await world.settles(3)
 
+        // A person takes a while.
+        _ = try await world.query("UPDATE attempts SET closed_at = closed_at - interval '10 min'")
         let mails = try await world.simulators.messages("smtp")
         let mail = try #require(mails.first { ($0["headers"].text ?? "").contains("seen@example.com") })
         let links = self.links(of: mail, base: base)
@@ -56,6 +58,10 @@ extension FleetTests.Rewards {
         let click = try #require(links.first { $0.contains("/c/") })
         let opened = try await Web.send("GET", pixel, headers: Self.browser)
         #expect(opened.status == 200)
+        try await eventually("the opening is on record") {
+            try await world.count("SELECT count(*) FROM sightings") == 1
+        }
+        _ = try await world.query("UPDATE sightings SET at = at - interval '1 min'")
         // Nobody follows it: it leads to a shop that is none.
         let followed = try await Web.send("GET", click, headers: Self.browser)
         #expect(followed.status == 302 && followed.headers["location"] == "https://shop.example.com/")

@@ -128,6 +128,8 @@ private func alertCases(_ rules: String) -> String {
           - {series: 'martlet_dependency_up{instance="a", dependency="redis"}', values: '1x10 0x50'}
           - {series: 'martlet_attempts_unknown_total{channel="sms", class="marketing"}', values: '0x20 1x40'}
           - {series: 'martlet_attempts_fenced_total{instance="a"}', values: '0+2x60'}
+          - {series: 'martlet_feedback_quiet_seconds{instance="a", provider="p"}', values: '0x10 3600+60x50'}
+          - {series: 'martlet_lookups_total{provider="p", result="refused"}', values: '0x10 1x50'}
           - {series: 'martlet_dead_letters{instance="a"}', values: '0x5 3x55'}
           - {series: 'martlet_queue_lag_entries{instance="a", stream="s"}', values: '0+100x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="accepted"}', values: '0+10x60'}
@@ -145,7 +147,9 @@ private func alertCases(_ rules: String) -> String {
               - {labels: '{alertname="MartletAttemptsUnknown"}', value: 1}
               - {labels: '{alertname="MartletDeadLetters"}', value: 1}
               - {labels: '{alertname="MartletDependencyDown"}', value: 1}
+              - {labels: '{alertname="MartletFeedbackQuiet"}', value: 1}
               - {labels: '{alertname="MartletLedgerImbalance"}', value: 1}
+              - {labels: '{alertname="MartletLookupsRefused"}', value: 1}
               - {labels: '{alertname="MartletProviderDefers"}', value: 1}
               - {labels: '{alertname="MartletQueueLagGrows"}', value: 1}
               - {labels: '{alertname="MartletRedisFull"}', value: 1}

@@ -35,6 +35,14 @@ package struct ChannelConfiguration: Sendable {
         return webhooks
     }
 
+    /// How HTTP providers are asked for messages, in the order of their names.
+    var lookups: [(name: String, lookup: LookupConfiguration)] {
+        self.providers.compactMap { provider in
+            guard case .sms(let settings) = provider, let lookup = settings.lookup else { return nil }
+            return (settings.name, lookup)
+        }
+    }
+
     /// Reads every `*.yaml` file of a folder; a file with `enabled: false` is passed over.
     ///
     /// - Parameters:

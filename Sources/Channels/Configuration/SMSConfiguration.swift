@@ -28,6 +28,8 @@ struct SMSConfiguration: Sendable {
     /// Nil when the provider's receipts are not mapped.
     var receipts: ReceiptTable?
     var webhook: WebhookConfiguration?
+    /// Nil when the provider cannot be asked.
+    var lookup: LookupConfiguration?
 
     /// Whatever is wrong is noted in the file; the values are then not to be used.
     init(reading root: YAMLSection, name: String) {
@@ -41,18 +43,11 @@ struct SMSConfiguration: Sendable {
         self.writing = SMSWriting(reading: root, limits)
         limits.finish()
 
-        var path = RequestText()
-        if let text = request.string("path", required: true) {
-            let isPath =
-                text.hasPrefix("/") && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }
-            if !isPath { request.report("path", "a path that begins with a slash is expected, without blanks") }
-            appendText(text, .path, constants, to: &path, request, "path")
-        }
+        let path = RequestText(path: request, constants: constants)
         let (body, contentType) = Self.body(request, constants, Self.alphabets(request))
         var fixedHeaders = [HTTPHeader("Content-Type", contentType), HTTPHeader("Accept", "application/json")]
-        if let header = Self.authentication(request.section("authentication", required: true)) {
-            fixedHeaders.append(header)
-        }
+        let authentication = Self.authentication(request.section("authentication", required: true))
+        if let authentication { fixedHeaders.append(authentication) }
         // One message a line, unless told: a line that is cut leaves all that is on it `unknown`, and a marketing message
         // of that kind is never repeated.
         self.format = SMSRequestFormat(
@@ -64,6 +59,8 @@ struct SMSConfiguration: Sendable {
         request.finish()
         self.receipts = ReceiptTable(reading: root, channel: .sms)
         self.webhook = WebhookConfiguration(reading: root, table: self.receipts, keywords: root.keywords())
+        self.lookup = LookupConfiguration(
+            reading: root, constants, sending: self.format, authentication: authentication, receipts: self.receipts)
         self.answers = AnswerTable(
             rules: root.sections("answers", required: true).compactMap(AnswerRule.init(reading:)),
             messageID: root.pointer("message_id"), detail: root.pointer("detail"))
@@ -117,7 +114,8 @@ struct SMSConfiguration: Sendable {
         }
     }
 
-    private static func authentication(_ section: YAMLSection) -> HTTPHeader? {
+    /// The header that lets us in; nil where none does.
+    static func authentication(_ section: YAMLSection) -> HTTPHeader? {
         defer { section.finish() }
         switch section.choice("method", Method.self, default: nil) {
         case .basic:
@@ -192,6 +190,20 @@ private func appendText(
         try output.append(text, place: place, constants: constants, alphabets: alphabets)
     } catch {
         section.report(key, error.detail)
+    }
+}
+
+extension RequestText {
+    /// The text of `path`, checked; it may have a query.
+    init(path section: YAMLSection, constants: [String: String], holes: [String: Hole] = Self.holes) {
+        guard let text = section.string("path", required: true) else { return }
+        let isPath = text.hasPrefix("/") && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }
+        if !isPath { section.report("path", "a path that begins with a slash is expected, without blanks") }
+        do throws(RequestTextProblem) {
+            try self.append(text, place: .path, constants: constants, holes: holes)
+        } catch {
+            section.report("path", error.detail)
+        }
     }
 }
 

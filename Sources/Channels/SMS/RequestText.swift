@@ -8,7 +8,17 @@ struct RequestValues: Sendable {
     var to: String
     var text: String
     var idempotencyKey: String
+    var messageID = ""
     var alphabet = SMSSegments.Alphabet.gsm7
+
+    init(to: String, text: String, idempotencyKey: String, alphabet: SMSSegments.Alphabet = .gsm7) {
+        (self.to, self.text, self.idempotencyKey, self.alphabet) = (to, text, idempotencyKey, alphabet)
+    }
+
+    /// Of a request that asks for a message.
+    init(messageID: String) {
+        (self.to, self.text, self.idempotencyKey, self.messageID) = ("", "", "", messageID)
+    }
 }
 
 struct RequestText: Sendable {
@@ -24,7 +34,7 @@ struct RequestText: Sendable {
     }
 
     enum Hole: Sendable, Equatable {
-        case to, text, idempotencyKey
+        case to, text, idempotencyKey, messageID
         /// The number without its plus sign.
         case toDigits
         /// One word for a text in GSM-7 and another one for UCS-2, both known at load.
@@ -55,7 +65,8 @@ struct RequestText: Sendable {
     ///
     /// `constants` are known at load, by name.
     mutating func append(
-        _ template: String, place: Place, constants: [String: String], alphabets: Hole? = nil
+        _ template: String, place: Place, constants: [String: String], alphabets: Hole? = nil,
+        holes: [String: Hole] = Self.holes
     ) throws(RequestTextProblem) {
         var rest = template[...]
         while let open = rest.firstRange(of: "{{") {
@@ -65,7 +76,7 @@ struct RequestText: Sendable {
                 throw RequestTextProblem(detail: "a placeholder is never closed: write `{{to}}`")
             }
             let name = String(behind[..<close.lowerBound].filter { $0 != " " })
-            if let hole = Self.holes[name] ?? (name == "alphabet" ? alphabets : nil) {
+            if let hole = holes[name] ?? (name == "alphabet" ? alphabets : nil) {
                 guard place != .header || hole != .text else {
                     throw RequestTextProblem(detail: "`{{text}}` cannot stand in a header: send it in the body")
                 }
@@ -75,7 +86,7 @@ struct RequestText: Sendable {
                 appendEscaped(constant, place, to: &bytes)
                 self.appendRaw(bytes)
             } else {
-                let known = (Array(Self.holes.keys) + Array(constants.keys)).sorted().joined(separator: ", ")
+                let known = (Array(holes.keys) + Array(constants.keys)).sorted().joined(separator: ", ")
                 throw RequestTextProblem(detail: "there is no placeholder `\(name)`: \(known) are known")
             }
             rest = behind[close.upperBound...]
@@ -104,16 +115,21 @@ struct RequestText: Sendable {
             case .hole(.alphabet(let gsm7, let ucs2), let place):
                 appendEscaped(values.alphabet == .gsm7 ? gsm7 : ucs2, place, to: &output)
             case .hole(.idempotencyKey, let place): appendEscaped(values.idempotencyKey, place, to: &output)
+            case .hole(.messageID, let place): appendEscaped(values.messageID, place, to: &output)
             }
         }
         return output
     }
 
-    private static let holes: [String: Hole] = [
+    static let holes: [String: Hole] = [
         "to": .to, "to_digits": .toDigits, "text": .text, "idempotency_key": .idempotencyKey,
     ]
+    /// What a request that asks for a message may name.
+    static let lookupHoles: [String: Hole] = ["message_id": .messageID]
     /// Names that a provider's own variables cannot have.
-    static let reservedNames: Set<String> = ["to", "to_digits", "text", "idempotency_key", "alphabet", "from"]
+    static let reservedNames: Set<String> = [
+        "to", "to_digits", "text", "idempotency_key", "message_id", "alphabet", "from",
+    ]
 }
 
 /// One sentence that says what to mend.

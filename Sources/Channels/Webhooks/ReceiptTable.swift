@@ -48,7 +48,7 @@ package struct ReceiptTable: Sendable {
     /// Where the list of receipts is; nil when the body is one.
     var each: AnswerPointer?
     // Of several places the first that is there counts.
-    /// The id that the provider gave a text message; of a mail the Message-ID.
+    /// The id that the provider gave a text message; of a mail the Message-ID. Empty only where one message was asked for.
     var messageID: [AnswerPointer]
     var status: [AnswerPointer]
     var error: [AnswerPointer] = []
@@ -77,8 +77,9 @@ package struct ReceiptTable: Sendable {
         package var text: String
     }
 
-    /// Reads the body of a webhook of `provider`.
-    package func read(_ body: [UInt8], provider: String) -> Reading {
+    /// Reads the body of a webhook of `provider`, or of an answer about the one message that was asked for: what such an
+    /// answer says of others is passed over.
+    package func read(_ body: [UInt8], provider: String, asked: String? = nil) -> Reading {
         guard let root = self.parsed(body) else { return Reading(unreadable: 1) }
         var entries = [root]
         var reading = Reading()
@@ -87,11 +88,13 @@ package struct ReceiptTable: Sendable {
             entries = Array(list.prefix(Self.receiptsMax))
             reading.unreadable = list.count - entries.count
         }
-        for entry in entries { self.read(entry, provider, into: &reading) }
+        for entry in entries { self.read(entry, provider, asked, into: &reading) }
         return reading
     }
 
-    private func read(_ entry: JSONValue, _ provider: String, into reading: inout Reading) {
+    private func read(
+        _ entry: JSONValue, _ provider: String, _ asked: String?, into reading: inout Reading
+    ) {
         guard let status = Self.text(entry, self.status), status.utf8.count <= 64 else {
             if let reply = self.reply, let from = entry.value(at: reply.from)?.answerText,
                 let text = entry.value(at: reply.text)?.answerText
@@ -121,7 +124,7 @@ package struct ReceiptTable: Sendable {
         case .delayed: kind = .delayed
         case .complained: kind = .complained
         }
-        guard let id = self.messageID(entry) else {
+        guard let id = self.messageID.isEmpty ? asked : self.messageID(entry), asked == nil || asked == id else {
             reading.unreadable += 1
             return
         }
@@ -132,7 +135,8 @@ package struct ReceiptTable: Sendable {
             key: "receipt/\(provider)/\(id)/\(occasion.filter { !$0.isNewline && $0 != "\0" })",
             subject: .message(provider: provider, id: id), kind: kind,
             reason: rule?.reason ?? "\(self.channel == .email ? "mail" : "sms").unlisted",
-            detail: ProviderWords.clean(words), isAddressDead: rule?.isAddressDead ?? false)
+            detail: ProviderWords.clean(words), isAddressDead: rule?.isAddressDead ?? false,
+            isAsked: asked != nil)
         reading.receipts.append(receipt)
         if receipt.isAddressDead || kind == .complained {
             reading.addresses[receipt.key] = Self.text(entry, self.address)

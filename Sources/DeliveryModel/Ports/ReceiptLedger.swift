@@ -31,10 +31,12 @@ package struct Receipt: Sendable, Equatable {
     package let at: Timestamp?
     /// True when this address must not be used again on its channel.
     package let isAddressDead: Bool
+    /// True when the provider did not bring it by itself: we asked for it.
+    package let isAsked: Bool
 
     package init(
         key: String, subject: Subject, kind: Kind, reason: String, detail: String? = nil, at: Timestamp? = nil,
-        isAddressDead: Bool = false
+        isAddressDead: Bool = false, isAsked: Bool = false
     ) {
         self.key = key
         self.subject = subject
@@ -43,6 +45,7 @@ package struct Receipt: Sendable, Equatable {
         self.detail = detail
         self.at = at
         self.isAddressDead = isAddressDead
+        self.isAsked = isAsked
     }
 }
 

@@ -1,30 +1,32 @@
 -- Records what is learned of messages that a provider took, once for each key, and draws the consequences.
 -- In:  $1 key; which message: $2 provider and $3 its message id (text messages and mails), or $4 decision and $5 number of the
---      attempt; $6 kind, $7 reason, $8 detail or null, $9 time or null for now, $10 the address is dead (arrays, keys
---      unique).
+--      attempt; $6 kind, $7 reason, $8 detail or null, $9 time or null for now, $10 the address is dead, $11 it was
+--      asked for (arrays, keys unique).
 -- Out: one row for each key: 'recorded', 'known' (recorded before) or 'waiting' (its attempt is not on record yet, or a
---      worker holds its delivery: it is in receipts_unmatched); and the decision. Repeating is safe.
+--      worker holds its delivery: it is in receipts_unmatched); the decision; and the provider, where it is known. Repeating
+--      is safe.
 WITH given AS (
     SELECT g.*, e.decision AS known
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int4[], $6::text[], $7::text[], $8::text[],
-                $9::timestamptz[], $10::bool[])
-        AS g(key, provider, message_id, decision, number, kind, reason, detail, at, is_dead)
+                $9::timestamptz[], $10::bool[], $11::bool[])
+        AS g(key, provider, message_id, decision, number, kind, reason, detail, at, is_dead, is_asked)
     LEFT JOIN events e ON e.key = g.key
 ), matched AS (
-    SELECT g.key, g.kind, g.reason, g.detail, coalesce(g.at, now()) AS at, g.is_dead, a.decision, a.number
+    SELECT g.key, g.kind, g.reason, g.detail, coalesce(g.at, now()) AS at, g.is_dead, a.decision, a.number, a.provider
     FROM given g
     CROSS JOIN LATERAL (
         -- Providers begin their ids anew at times: the newest one is meant.
-        (SELECT a.decision, a.number FROM attempts a
+        (SELECT a.decision, a.number, a.provider FROM attempts a
          WHERE a.channel = 'sms' AND a.provider = g.provider AND a.provider_message_id = g.message_id
          ORDER BY a.closed_at DESC LIMIT 1)
         UNION ALL
         -- All attempts at one mail bear one Message-ID.
-        (SELECT a.decision, a.number FROM attempts a
+        (SELECT a.decision, a.number, a.provider FROM attempts a
          WHERE a.channel = 'email' AND a.provider_message_id = g.message_id AND a.provider = g.provider
          ORDER BY a.closed_at DESC LIMIT 1)
         UNION ALL
-        (SELECT a.decision, a.number FROM attempts a WHERE a.decision = g.decision AND a.number = g.number)
+        (SELECT a.decision, a.number, a.provider FROM attempts a
+         WHERE a.decision = g.decision AND a.number = g.number)
         LIMIT 1
     ) a
     WHERE g.known IS NULL
@@ -144,10 +146,10 @@ WITH given AS (
     ON CONFLICT (channel, address_key, topic) DO UPDATE SET kind = 'dead', reason = excluded.reason
     WHERE excluded.kind = 'dead' AND suppressions.kind <> 'dead'
 ), kept AS (
-    INSERT INTO receipts_unmatched (key, provider, message_id, decision, number, kind, reason, detail, at, is_dead, since,
-                                    look_at)
+    INSERT INTO receipts_unmatched (key, provider, message_id, decision, number, kind, reason, detail, at, is_dead, is_asked,
+                                    since, look_at)
     SELECT g.key, g.provider, g.message_id, g.decision, g.number, g.kind, g.reason, g.detail, coalesce(g.at, now()),
-           g.is_dead, now(), now() + interval '2 seconds'
+           g.is_dead, g.is_asked, now(), now() + interval '2 seconds'
     FROM given g WHERE g.known IS NULL AND NOT EXISTS (SELECT 1 FROM ready r WHERE r.key = g.key)
     ON CONFLICT (key) DO NOTHING
 ), cleared AS (
@@ -158,5 +160,5 @@ SELECT g.key,
        CASE WHEN g.known IS NOT NULL THEN 'known' WHEN r.key IS NULL THEN 'waiting'
             -- Somebody else recorded it at this very moment.
             WHEN f.key IS NULL THEN 'known' ELSE 'recorded' END,
-       coalesce(g.known, r.decision)
+       coalesce(g.known, r.decision), coalesce(r.provider, g.provider)
 FROM given g LEFT JOIN ready r USING (key) LEFT JOIN fresh f USING (key)

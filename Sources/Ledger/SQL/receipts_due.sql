@@ -12,7 +12,8 @@ WITH due AS (
     UPDATE receipts_unmatched w
     SET look_at = now() + greatest(interval '2 seconds', least(now() - w.since, interval '1 hour'))
     FROM due d WHERE w.key = d.key AND w.since >= now() - make_interval(secs => $2::int4)
-    RETURNING w.key, w.provider, w.message_id, w.decision, w.number, w.kind, w.reason, w.detail, w.at, w.is_dead
+    RETURNING w.key, w.provider, w.message_id, w.decision, w.number, w.kind, w.reason, w.detail, w.at, w.is_dead,
+              w.is_asked
 )
-SELECT key, provider, message_id, decision, number, kind, reason, detail, at, is_dead FROM looked
-UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM dropped
+SELECT key, provider, message_id, decision, number, kind, reason, detail, at, is_dead, is_asked FROM looked
+UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM dropped

@@ -30,9 +30,15 @@ enum SMSAnswer {
         }
     }
 
+    /// What became of a message.
+    struct End {
+        var status: String
+        var error: Int?
+    }
+
     /// The message resource. One sent through a messaging service is `accepted` until a sender is chosen,
     /// any other is `queued`.
-    static func message(_ message: ReceivedSMS, account: String, status: Int) -> HTTPAnswer {
+    static func message(_ message: ReceivedSMS, account: String, status: Int, end: End? = nil) -> HTTPAnswer {
         let base = "/2010-04-01/Accounts/\(account)/Messages/\(message.sid)"
         let time = message.receivedAt.rfc2822
         return .json(status) { json in
@@ -43,7 +49,7 @@ enum SMSAnswer {
             json.member("date_sent", JSONValue.null)
             json.member("date_updated", time)
             json.member("direction", "outbound-api")
-            json.member("error_code", JSONValue.null)
+            json.member("error_code", end?.error.map { .integer(Int64($0)) } ?? JSONValue.null)
             json.member("error_message", JSONValue.null)
             json.member("from", message.from.map { .string($0) } ?? JSONValue.null)
             json.member("messaging_service_sid", message.messagingServiceSID.map { .string($0) } ?? JSONValue.null)
@@ -52,7 +58,7 @@ enum SMSAnswer {
             json.member("price", JSONValue.null)
             json.member("price_unit", JSONValue.null)
             json.member("sid", message.sid)
-            json.member("status", message.messagingServiceSID == nil ? "queued" : "accepted")
+            json.member("status", end?.status ?? (message.messagingServiceSID == nil ? "queued" : "accepted"))
             json.object("subresource_uris") { $0.member("media", base + "/Media.json") }
             json.member("to", message.to)
             json.member("uri", base + ".json")

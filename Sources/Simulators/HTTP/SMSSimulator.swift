@@ -11,6 +11,11 @@
 //     …0998   the line is cut, nothing was taken
 //     …0999   the message is taken, but the answer never comes: the stream ends after `stallMilliseconds`
 //
+// Who asks for a message hears that it is delivered once it is `settlesAfterMilliseconds` old, but for numbers that end in
+//
+//     …0003   undelivered, 30003 unreachable handset
+//     …0004   sent, for ever
+//
 // A request with the header `I-Twilio-Idempotency-Token` of a message already taken is answered with that message
 // and counted as a repeat. Only accepted messages are remembered by token: a refused one may be tried again.
 
@@ -32,6 +37,8 @@ package struct SMSSimulatorSettings: Sendable {
     package var keepsMessages = true
     /// How long the number …0999 hangs; milliseconds.
     package var stallMilliseconds = 30_000.0
+    /// When a message has reached its end, for those who ask; milliseconds.
+    package var settlesAfterMilliseconds: Int64 = 2_000
     package var faults = SimulatorFaults()
     /// Who reads the messages.
     var people: People?
@@ -159,9 +166,22 @@ extension SMSSimulator {
             guard let message = self.state.withLock({ $0.bySID[sid] }) else {
                 return .answer(SMSAnswer.notFound(path))
             }
-            return .answer(SMSAnswer.message(message, account: self.settings.accountSID, status: 200))
+            return .answer(
+                SMSAnswer.message(message, account: self.settings.accountSID, status: 200, end: self.end(of: message)))
         default:
             return .answer(SMSAnswer.notFound(path))
+        }
+    }
+
+    /// What has become of it; nil while it is on its way.
+    private func end(of message: ReceivedSMS) -> SMSAnswer.End? {
+        guard Timestamp.current().since(message.receivedAt).count >= self.settings.settlesAfterMilliseconds else {
+            return nil
+        }
+        return switch message.to.suffix(4) {
+        case "0003": SMSAnswer.End(status: "undelivered", error: 30003)
+        case "0004": SMSAnswer.End(status: "sent")
+        default: SMSAnswer.End(status: "delivered")
         }
     }
 
