@@ -88,6 +88,7 @@ import Testing
         let folder = try TemporaryFolder()
         for name in ["vonage", "messagebird", "sinch", "infobip"] {
             let text = try String(contentsOfFile: "\(Repository.providers)/\(name).yaml", encoding: .utf8)
+                .replacing("../keywords.yaml", with: "\(Repository.root)/channels/keywords.yaml")
             try text.write(toFile: "\(folder.path)/\(name).yaml", atomically: true, encoding: .utf8)
         }
         let configuration = try ChannelConfiguration.load(providersFolder: folder.path, environment: environment)
