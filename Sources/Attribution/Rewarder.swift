@@ -65,7 +65,9 @@ package struct Rewarder: Sendable {
         var events: [Reward.Event] = []
         for (sighting, judgement) in zip(facts.sightings, judgements) where isInWindow(sighting.at) {
             guard sighting.kind != .page, !sighting.isHidden else { continue }
-            events.append(Reward.Event(type: sighting.kind.rawValue, at: sighting.at, judgement: judgement))
+            // However much they want no more of: it is one wish.
+            let type = sighting.kind == .unsubscribeAll ? Sighting.Kind.unsubscribe : sighting.kind
+            events.append(Reward.Event(type: type.rawValue, at: sighting.at, judgement: judgement))
         }
         events = Self.strongest(events)
         for conversion in facts.conversions where isInWindow(conversion.at) {

@@ -63,6 +63,15 @@ import Testing
         #expect(reward.propensity.joint == 0.5 * 0.5 * 1 * 0.25)
     }
 
+    @Test func toWantNoMoreAtAllCountsAsToWantNoMore() throws {
+        var facts = Self.facts(now: 700)
+        facts.sightings = [Sighting.Kind.unsubscribe, .unsubscribeAll].map { kind in
+            Sighting(decision: "d", attempt: 1, kind: kind, method: .post, at: Self.at(600), userAgent: Self.browser)
+        }
+        let reward = try #require(Self.rewarder.rule(facts).reward)
+        #expect(reward.reward == -1 && reward.events.map(\.type) == ["unsubscribe"])
+    }
+
     @Test func whatHappenedInTheWindowCountsHoweverLateItIsReported() throws {
         var facts = Self.facts(now: 9000)
         let first = Self.rewarder.rule(facts)
