@@ -276,6 +276,9 @@ package final class DeliveryPipeline: Sendable {
         if let expiry, now >= expiry {
             try await self.end(task.work, .settle(expired, reason: "expired"), plan: task.plan)
         }
+        if task.delivery.attempts == 0, self.admission.isHeldOut(task.decision) {
+            try await self.end(task.work, .settle(.suppressed, reason: "holdout"), plan: task.plan)
+        }
         guard let end = self.admission.quietUntil(task.decision, channel: task.step.channel, now: now) else { return }
         if let expiry, end >= expiry {
             try await self.end(task.work, .settle(expired, reason: "expired.in_quiet_hours"), plan: task.plan)

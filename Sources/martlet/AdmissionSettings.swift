@@ -9,6 +9,8 @@ struct AdmissionSettings: Sendable {
     var quietHours: [ChannelKind: QuietHours] = [:]
     /// By campaign.
     var topics: [String: String] = [:]
+    /// By campaign, the share of people whom it is kept from.
+    var holdouts: [String: Double] = [:]
     /// By campaign, of people whose zone and country are unknown.
     var campaignZones: [String: TimeZoneRules] = [:]
 
@@ -38,6 +40,13 @@ struct AdmissionSettings: Sendable {
         for (name, _, _) in campaigns.entries() {
             let campaign = campaigns.section(name)
             self.topics[name] = campaign.string("topic")
+            if let text = campaign.string("holdout") {
+                if let share = Double(text), (0...1).contains(share) {
+                    self.holdouts[name] = share
+                } else {
+                    campaign.report("holdout", "a share from 0 to 1 is expected, such as 0.05")
+                }
+            }
             if let zone = campaign.string("timezone") {
                 self.campaignZones[name] = zones.zone(named: zone)
                 if self.campaignZones[name] == nil {
@@ -98,6 +107,7 @@ extension Settings {
 
     var admissionPolicy: AdmissionPolicy {
         AdmissionPolicy(
-            zones: self.personalZone, quietHours: self.admission.quietHours, topics: self.admission.topics)
+            zones: self.personalZone, quietHours: self.admission.quietHours, topics: self.admission.topics,
+            holdouts: self.admission.holdouts)
     }
 }

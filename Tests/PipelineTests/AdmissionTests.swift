@@ -50,6 +50,31 @@ import Testing
         #expect(provider.sent.isEmpty)
     }
 
+    @Test func aHoldoutIsKeptFromTheCampaignAndTheSamePeopleAlways() async throws {
+        let campaign = decision("x").campaign
+        func heldOut(_ campaign: String) async throws -> Set<String> {
+            let clock = VirtualClock()
+            let provider = ScriptedProvider(.email, clock: clock)
+            let fleet = TestFleet(
+                [provider], clock: clock,
+                admission: AdmissionPolicy(holdouts: [campaign: 0.25]))
+            for number in 0..<200 {
+                let whole = decision("d-\(number)")
+                var user = whole.user
+                user.id = "u-\(number)"
+                fleet.append(whole.with(user: user, campaign: campaign))
+            }
+            fleet.append(decision("t", class: .transactional).with(campaign: campaign))
+            try await fleet.runToTheEnd()
+            #expect(fleet.end(of: "t") == "sent accepted")
+            return Set((0..<200).map { "d-\($0)" }.filter { fleet.end(of: $0) == "suppressed holdout" })
+        }
+        let first = try await heldOut(campaign)
+        #expect((30...70).contains(first.count))
+        #expect(try await heldOut(campaign) == first)
+        #expect(try await heldOut("another") != first)
+    }
+
     @Test func aCapEndsWhatItLeavesNoRoomFor() async throws {
         let rules = AdmissionRules(caps: [Cap(messages: 1, period: .rolling(.seconds(3600)))])
         let (fleet, provider) = self.fleet(rules: rules, [.accepted, .accepted])

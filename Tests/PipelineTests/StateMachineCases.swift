@@ -19,6 +19,7 @@ struct StateMachineCases {
             try await self.expiredBeforeRetry(hasSent, &seen)
             for isQuiet in [false, true] { try await self.openedTooLate(hasSent, isQuiet, &seen) }
         }
+        try await self.heldOut(&seen)
     }
 
     private func fleet(quiet: QuietHours? = nil, answers: [Outcome] = []) -> TestFleet {
@@ -28,6 +29,17 @@ struct StateMachineCases {
         return TestFleet(
             [ScriptedProvider(.email, clock: clock, script: answers)], clock: clock,
             admission: AdmissionPolicy(quietHours: quietHours))
+    }
+
+    private func heldOut(_ seen: inout [Transition: Int]) async throws {
+        let clock = VirtualClock()
+        let fleet = TestFleet(
+            [ScriptedProvider(.email, clock: clock)], clock: clock,
+            admission: AdmissionPolicy(holdouts: [decision("d-1").campaign: 1]))
+        fleet.append(decision("d-1"))
+        try await fleet.runToTheEnd()
+        #expect(fleet.end(of: "d-1") == "suppressed holdout")
+        fleet.collect(&seen)
     }
 
     private func plan(_ hasSent: Bool) -> [Step] { hasSent ? Self.two : [Step(channel: .email, template: "a")] }
