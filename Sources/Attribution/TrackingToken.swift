@@ -122,7 +122,7 @@ package struct TrackingKeys: Sendable {
         let id = reference[Self.headBytes...]
         let decision: String?
         if reference[0] & Self.digestFlag != 0 {
-            decision = id.count == Self.digestBytes ? "#" + Base64URL.hexadecimal(id) : nil
+            decision = id.count == Self.digestBytes ? "#" + Self.hexadecimal(id) : nil
         } else {
             decision = PackedID.unpack(id)
         }
@@ -131,6 +131,13 @@ package struct TrackingKeys: Sendable {
                 purpose: purpose, decision: $0, attempt: Int(reference[1]), link: Int(reference[2]),
                 isHidden: reference[0] & Self.hiddenFlag != 0)
         }
+    }
+
+    private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+        let digits = [UInt8]("0123456789abcdef".utf8)
+        var output: [UInt8] = []
+        for byte in bytes { output += [digits[Int(byte >> 4)], digits[Int(byte & 15)]] }
+        return String(decoding: output, as: UTF8.self)
     }
 
     private static func tag(_ reference: [UInt8], url: [UInt8], _ key: Key) -> [UInt8] {
@@ -151,59 +158,5 @@ package struct TrackingKeys: Sendable {
             block += 1
         }
         return output
-    }
-}
-
-/// RFC 4648 §5, without padding.
-package enum Base64URL {
-    private static let digits = [UInt8](
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-    private static let values: [UInt8] = {
-        var values = [UInt8](repeating: 255, count: 256)
-        for (value, digit) in Self.digits.enumerated() { values[Int(digit)] = UInt8(value) }
-        return values
-    }()
-
-    package static func encode(_ bytes: [UInt8]) -> String {
-        var output: [UInt8] = []
-        output.reserveCapacity((bytes.count * 4 + 2) / 3)
-        var (group, bits) = (0, 0)
-        for byte in bytes {
-            group = group << 8 | Int(byte)
-            bits += 8
-            while bits >= 6 {
-                bits -= 6
-                output.append(Self.digits[group >> bits & 63])
-            }
-            group &= (1 << bits) - 1
-        }
-        if bits > 0 { output.append(Self.digits[group << (6 - bits) & 63]) }
-        return String(decoding: output, as: UTF8.self)
-    }
-
-    /// Nil when a character is none of its own, or bits are left over: each text stands for other bytes.
-    package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
-        var output: [UInt8] = []
-        output.reserveCapacity(text.count * 3 / 4)
-        var (group, bits) = (0, 0)
-        for character in text {
-            let value = Self.values[Int(character)]
-            guard value != 255 else { return nil }
-            group = group << 6 | Int(value)
-            bits += 6
-            if bits >= 8 {
-                bits -= 8
-                output.append(UInt8(truncatingIfNeeded: group >> bits))
-                group &= (1 << bits) - 1
-            }
-        }
-        return bits < 6 && group == 0 ? output : nil
-    }
-
-    static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = [UInt8]("0123456789abcdef".utf8)
-        var output: [UInt8] = []
-        for byte in bytes { output += [digits[Int(byte >> 4)], digits[Int(byte & 15)]] }
-        return String(decoding: output, as: UTF8.self)
     }
 }
