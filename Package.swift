@@ -232,7 +232,9 @@ let package = Package(
         .testTarget(
             name: "PipelineTests",
             dependencies: [
-                "DeliveryModel", "Learning", "LocalTime", "Pipeline", "Telemetry", "ThreadBridge", lifecycle, logging,
+                "Attribution", "DeliveryModel", "Learning", "LocalTime", "Pipeline", "Telemetry", "ThreadBridge",
+                lifecycle,
+                logging,
             ],
             swiftSettings: strict),
         .testTarget(

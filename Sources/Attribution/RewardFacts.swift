@@ -7,19 +7,22 @@ package struct RewardFacts: Sendable {
         package var step: Int
         package var channel: String
         package var provider: String
+        package var openedAt: Timestamp
         package var closedAt: Timestamp
         package var verdict: String
         /// With what probability the provider was chosen; nil where a crash left it unknown.
         package var propensity: Double?
 
         package init(
-            number: Int, step: Int, channel: String, provider: String, closedAt: Timestamp, verdict: String,
+            number: Int, step: Int, channel: String, provider: String, openedAt: Timestamp, closedAt: Timestamp,
+            verdict: String,
             propensity: Double?
         ) {
             self.number = number
             self.step = step
             self.channel = channel
             self.provider = provider
+            self.openedAt = openedAt
             self.closedAt = closedAt
             self.verdict = verdict
             self.propensity = propensity
@@ -126,4 +129,6 @@ package struct RewardRuling: Sendable {
     package var closesAt: Timestamp?
     /// Goals that people reached, each with its first moment: `open`, `click`.
     package var goals: [(goal: Goal, at: Timestamp)]
+    /// True when something was seen of an attempt that is not on record yet: it is to be looked at again.
+    package var isEarly: Bool
 }

@@ -135,6 +135,10 @@ package protocol RewardLedger: Sendable {
     /// The rewards that come after these positions, in the order of their streams.
     func rewards(after positions: [RewardPosition], limit: Int) async throws(LedgerError) -> [RecordedReward]
 
+    /// Whether rewards are on record from transactions that this PostgreSQL has not come to: it is not the one that gave
+    /// them, and what it gives now would come before them.
+    func isRewardOrderLost() async throws(LedgerError) -> Bool
+
     /// Notes how far the streams are.
     func reached(_ positions: [RewardPosition]) async throws(LedgerError)
 }

@@ -32,6 +32,9 @@ package struct Rewarder: Sendable {
         let events = self.events(facts, sent: sent, closesAt: closesAt)
         var reward = self.reward(facts, sent: sent, events: events)
         reward.windowClosesAt = closesAt ?? facts.now.advanced(by: facts.decision.reward.window)
+        reward.maturity =
+            !isClosed
+            ? .immature : facts.end?.state == "unknown" && events.isEmpty || facts.isUntried ? .censored : .matured
         let digest = Self.digest(reward)
 
         let wasFinal = facts.given.map { $0.state != .provisional } ?? false
@@ -42,12 +45,11 @@ package struct Rewarder: Sendable {
                 isNews && !events.isEmpty ? .provisional : nil
             }
         if let next { reward.state = next }
-        reward.maturity =
-            !isClosed
-            ? .immature : facts.end?.state == "unknown" && events.isEmpty || facts.isUntried ? .censored : .matured
         return RewardRuling(
-            reward: next == nil ? nil : reward, digest: digest, closesAt: wasFinal || isClosed ? nil : closesAt,
-            goals: Self.goals(events))
+            reward: next == nil ? nil : reward, digest: digest, closesAt: isClosed ? nil : closesAt,
+            goals: Self.goals(events),
+            isEarly: facts.end == nil
+                && facts.sightings.contains { sighting in !facts.attempts.contains { $0.number == sighting.attempt } })
     }
 
     // MARK: What happened
@@ -185,7 +187,6 @@ package struct Rewarder: Sendable {
         var content = reward
         content.revision = 0
         content.state = .provisional
-        content.maturity = .immature
         content.windowClosesAt = Timestamp(milliseconds: 0)
         return Array(SHA256.hash(data: RewardDocument.json(content)).prefix(16))
     }
@@ -200,12 +201,9 @@ extension Reward.Event {
 extension RewardFacts {
     /// From when on something can come of it; nil where nothing was sent.
     fileprivate var opensAt: Timestamp? {
-        self.attempts.filter(\.mayHaveSent).map(\.closedAt).min().map { $0.advanced(by: Self.slack) }
+        self.attempts.filter(\.mayHaveSent).map(\.openedAt).min()
             ?? (self.isHoldout ? self.end?.at : nil)
     }
-
-    /// A person can be faster than the record of the attempt.
-    private static let slack = Milliseconds(-60_000)
 
     /// Nil while the delivery has not ended.
     fileprivate var closesAt: Timestamp? {

@@ -1,3 +1,4 @@
+import Attribution
 import DeliveryModel
 import PostgresClient
 
@@ -37,7 +38,8 @@ struct LedgerStatements: Sendable {
                 .textArray(arrivals) { $0.decision.supersedes }, .int8Array(arrivals) { $0.rank },
             ] + Self.recipients(arrivals.map(\.opening)) + self.rules + [
                 .int4Array(arrivals) { Int32(clamping: $0.decision.priority) },
-                .textArray(arrivals) { $0.decision.user.id }, .int8Array(arrivals) { $0.decision.reward.window.count },
+                .int8Array(arrivals) { UserKey.of($0.decision.user.id) },
+                .int8Array(arrivals) { $0.decision.reward.window.count },
             ])
         var fresh: [String: (acceptedAt: Timestamp, answer: OpeningAnswer?)] = [:]
         for row in 0..<rows.count {
@@ -212,7 +214,7 @@ struct LedgerStatements: Sendable {
             Statements.note,
             [
                 .textArray(events) { $0.key }, .textArray(events) { $0.target.decision },
-                .textArray(events) { $0.target.user }, .textArray(events) { $0.kind.rawValue },
+                .int8Array(events) { $0.target.user.map(UserKey.of) }, .textArray(events) { $0.kind.rawValue },
                 .timestamptzArray(events) { $0.at?.milliseconds },
                 .textArray(events) { String(decoding: JSONValue.object($0.detail).encoded(), as: UTF8.self) },
                 .text(self.settings.credit.rawValue),

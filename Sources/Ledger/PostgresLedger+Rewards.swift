@@ -60,12 +60,14 @@ extension PostgresLedger: RewardLedger {
             (id, records.now.advanced(by: Self.unreadableAgain))
         }
         var goals: [RecipientEvent] = []
+        var again: [String] = []
         for (shard, facts) in records.facts {
             let ruling = rule(facts)
             if let reward = ruling.reward {
                 given.append((shard, reward, ruling.digest))
                 result.count(reward)
             }
+            if ruling.isEarly { again.append(facts.decision.id) }
             if facts.end != nil { ends.append((facts.decision.id, ruling.closesAt)) }
             // Only what is still under way has steps that wait for it.
             guard facts.end == nil else { continue }
@@ -84,7 +86,7 @@ extension PostgresLedger: RewardLedger {
                 .int4Array(given) { Int32(clamping: $0.shard) }, .textArray(given) { $0.reward.state.rawValue },
                 .float8Array(given) { $0.reward.reward }, .bytesArray(given) { $0.digest },
                 .bytesArray(given) { RewardDocument.json($0.reward) }, .textArray(ends) { $0.id },
-                .timestamptzArray(ends) { $0.closesAt?.milliseconds },
+                .timestamptzArray(ends) { $0.closesAt?.milliseconds }, .textArray(again),
             ])
         return result
     }
@@ -113,6 +115,12 @@ extension PostgresLedger: RewardLedger {
             let rows = try connection.query(
                 Statements.rewardBefore, [.int4(Int32(clamping: shard)), .int8(age.count)])
             return rows.count > 0 ? try Self.position(rows, 0) : RewardPosition(shard: shard)
+        }
+    }
+
+    package func isRewardOrderLost() async throws(LedgerError) -> Bool {
+        try await self.pool.ledgerRun { connection throws(PostgresError) in
+            try connection.query(Statements.rewardOrderLost, [])[0, 0].bool
         }
     }
 
@@ -177,14 +185,23 @@ extension PostgresLedger: RecipientLedger {
     package func recipient(
         decision: String, attempt: Int
     ) async throws(LedgerError) -> TrackedRecipient? {
-        try await self.pool.ledgerRun { connection throws(PostgresError) in
+        typealias Found = (id: String, body: [UInt8], channel: ChannelKind?)
+        let found = try await self.pool.ledgerRun { connection throws(PostgresError) -> Found? in
             let rows = try connection.query(
                 Statements.recipient, [.text(decision.withoutNUL), .int4(Int32(clamping: attempt))])
-            guard rows.count > 0, let body = try? Decision.decode(try rows[0, 1].byteArray) else { return nil }
-            return TrackedRecipient(
-                decision: try rows[0, 0].text, userID: body.user.id, campaign: body.campaign, locale: body.user.locale,
-                channel: try (rows[0, 2].orNil?.text).flatMap(ChannelKind.init(rawValue:)))
+            guard rows.count > 0 else { return nil }
+            return (
+                try rows[0, 0].text, try rows[0, 1].byteArray,
+                try (rows[0, 2].orNil?.text).flatMap(ChannelKind.init(rawValue:))
+            )
         }
+        guard let found else { return nil }
+        guard let body = try? Decision.decode(found.body) else {
+            throw LedgerError(.broken, "this version cannot read the decision \(found.id)")
+        }
+        return TrackedRecipient(
+            decision: found.id, userID: body.user.id, campaign: body.campaign, locale: body.user.locale,
+            channel: found.channel)
     }
 
     package func shortLink(_ code: String) async throws(LedgerError) -> ShortLink? {

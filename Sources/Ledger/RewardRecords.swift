@@ -60,7 +60,9 @@ struct RewardRecords {
             found[try rows[row, 0].text, default: []].append(
                 RewardFacts.Attempt(
                     number: try rows[row, 1].int, step: try rows[row, 2].int, channel: try rows[row, 3].text,
-                    provider: try rows[row, 4].text, closedAt: Timestamp(milliseconds: try rows[row, 5].milliseconds),
+                    provider: try rows[row, 4].text,
+                    openedAt: Timestamp(milliseconds: try rows[row, 8].milliseconds),
+                    closedAt: Timestamp(milliseconds: try rows[row, 5].milliseconds),
                     verdict: try rows[row, 6].text, propensity: try rows[row, 7].orNil?.double))
         }
         return found

@@ -51,6 +51,13 @@ enum Statements {
             WHERE shard = $1::int4 AND at < now() - $2::int8 * interval '1 millisecond'
             ORDER BY xid DESC, place DESC LIMIT 1
             """.utf8))
+    static let rewardOrderLost = statement(
+        "reward_order_lost",
+        Array(
+            """
+            SELECT coalesce((SELECT xid FROM reward_streams ORDER BY xid DESC LIMIT 1), '0')
+                   >= pg_snapshot_xmax(pg_current_snapshot())
+            """.utf8))
     static let lease = statement("lease", PackageResources.lease_sql)
     static let recipient = statement("recipient", PackageResources.recipient_sql)
     static let shortLink = statement(

@@ -43,7 +43,8 @@ extension StreamQueue: SightingQueue, ConversionQueue {
     }
 
     package func forgottenSightings(limit: Int) async throws(QueueError) -> [QueuedEntry<Sighting>] {
-        try await self.sightingTail.takeOver(idle: Self.silence, limit: limit).map(Self.sightings)
+        try await self.sightingTail.takeOver(idle: Self.silence, limit: max(1, limit / self.settings.shards)).map(
+            Self.sightings)
     }
 
     package func settle(_ entries: [QueuedEntry<Sighting>]) async throws(QueueError) {
@@ -55,7 +56,8 @@ extension StreamQueue: SightingQueue, ConversionQueue {
     }
 
     package func forgottenConversions(limit: Int) async throws(QueueError) -> [QueuedEntry<[UInt8]>] {
-        try await self.conversionTail.takeOver(idle: Self.silence, limit: limit).map(Self.conversion)
+        try await self.conversionTail.takeOver(idle: Self.silence, limit: max(1, limit / self.settings.shards)).map(
+            Self.conversion)
     }
 
     package func settle(_ entries: [QueuedEntry<[UInt8]>]) async throws(QueueError) {

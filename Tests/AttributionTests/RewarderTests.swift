@@ -29,7 +29,8 @@ import Testing
             attempts: sent
                 ? [
                     .init(
-                        number: 1, step: 0, channel: "email", provider: "smtp", closedAt: Self.at(1),
+                        number: 1, step: 0, channel: "email", provider: "smtp", openedAt: Self.at(1),
+                        closedAt: Self.at(1),
                         verdict: "accepted", propensity: 0.25)
                 ] : [],
             chosen: .init(arm: "a", propensity: 0.5, policy: "uniform@v1", seed: 1),

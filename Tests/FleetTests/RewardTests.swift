@@ -23,13 +23,16 @@ extension FleetTests.Rewards {
 
     /// As if an hour and more had passed.
     private func passTheWindow(_ world: World) async throws {
-        for (table, columns) in [
-            ("settlements", ["settled_at", "closes_at"]), ("attempts", ["closed_at"]), ("sightings", ["at"]),
+        let columns = [
+            ("settlements", ["settled_at", "closes_at"]), ("attempts", ["opened_at", "closed_at"]),
+            ("sightings", ["at"]),
             ("events", ["at"]),
-        ] {
-            let changes = columns.map { "\($0) = \($0) - interval '2 hours'" }.joined(separator: ", ")
-            _ = try await world.query("UPDATE \(table) SET \(changes)")
+        ]
+        // In one transaction: rewards are given all the time.
+        let changes = columns.map { table, columns in
+            "UPDATE \(table) SET " + columns.map { "\($0) = \($0) - interval '2 hours'" }.joined(separator: ", ")
         }
+        _ = try await world.query(changes.joined(separator: "; "))
     }
 
     @Test func whatAPersonDoesComesBackAsOneFinalReward() async throws {
@@ -50,7 +53,8 @@ extension FleetTests.Rewards {
         try await world.settles(3)
 
         // A person takes a while.
-        _ = try await world.query("UPDATE attempts SET closed_at = closed_at - interval '10 min'")
+        _ = try await world.query(
+            "UPDATE attempts SET opened_at = opened_at - interval '10 min', closed_at = closed_at - interval '10 min'")
         let mails = try await world.simulators.messages("smtp")
         let mail = try #require(mails.first { ($0["headers"].text ?? "").contains("seen@example.com") })
         let links = self.links(of: mail, base: base)

@@ -23,7 +23,9 @@ extension TestLedger {
         _ = try await self.ledger.open(opening(delivery))
         guard try await self.ledger.close(closing(delivery, .taken)) else { throw Surprise("close") }
         // Nobody is faster than a machine: ten minutes have passed.
-        try await self.sql("UPDATE attempts SET closed_at = closed_at - interval '10 min' WHERE decision = '\(id)'")
+        try await self.sql(
+            "UPDATE attempts SET opened_at = opened_at - interval '10 min', closed_at = closed_at - interval '10 min' WHERE decision = '\(id)'"
+        )
     }
 
     fileprivate func click(_ id: String, source: String, at: Timestamp = now()) -> SourcedSighting {
@@ -31,6 +33,15 @@ extension TestLedger {
             source: source,
             sighting: Sighting(
                 decision: id, attempt: 1, kind: .click, link: 0, at: at, userAgent: browser, network: "203.0.113.0/24"))
+    }
+
+    /// As if attempts had been made longer ago.
+    fileprivate func age(_ time: String, _ which: String = "true") async throws {
+        try await self.sql(
+            """
+            UPDATE attempts SET opened_at = opened_at - interval '\(time)', closed_at = closed_at - interval '\(time)'
+            WHERE \(which)
+            """)
     }
 
     /// Whatever waits to be judged is judged now.
@@ -44,7 +55,9 @@ extension TestLedger {
             """
             UPDATE settlements SET settled_at = settled_at - interval '2 hours', closes_at = closes_at - interval '2 hours'
             """)
-        try await self.sql("UPDATE attempts SET closed_at = closed_at - interval '2 hours'")
+        try await self.sql(
+            "UPDATE attempts SET opened_at = opened_at - interval '2 hours', closed_at = closed_at - interval '2 hours'"
+        )
         try await self.sql("UPDATE sightings SET at = at - interval '2 hours'")
         try await self.sql("UPDATE events SET at = at - interval '2 hours'")
     }
@@ -189,7 +202,7 @@ extension LedgerTests {
                     for (number, age) in [("d-1", 3000), ("d-2", 2000), ("d-3", 1000), ("old", 90_000)] {
                         try await test.sent(number)
                         try await test.sql(
-                            "UPDATE attempts SET closed_at = now() - interval '\(age) s' WHERE decision = '\(number)'")
+                            "UPDATE attempts SET opened_at = now() - interval '\(age) s' WHERE decision = '\(number)'")
                         try await test.sql(
                             """
                             UPDATE settlements SET settled_at = now() - interval '\(age) s',
@@ -229,7 +242,9 @@ extension LedgerTests {
                         outcome: .taken),
                     next: .rest(until: now(3600), step: 1, reason: "goal.waiting"), plan: plan, step: 0, at: now())
                 #expect(try await test.ledger.close(rest))
-                try await test.sql("UPDATE attempts SET closed_at = closed_at - interval '10 min'")
+                try await test.sql(
+                    "UPDATE attempts SET opened_at = opened_at - interval '10 min', closed_at = closed_at - interval '10 min'"
+                )
                 _ = try await test.ledger.sight([test.click("d-1", source: "1")])
                 _ = try await test.give()
                 #expect(try await test.ledger.story(of: "d-1")?.settlement?.reason == "goal.reached")

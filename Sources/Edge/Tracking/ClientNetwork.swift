@@ -18,7 +18,10 @@ package struct ClientNetwork: Sendable {
         guard let peer else { return "" }
         guard self.isTrusted(peer), !forwarded.isEmpty else { return Self.cut(peer) }
         for part in forwarded.split(separator: ",").reversed() {
-            guard let address = IPText.bytes(part.drop { $0 == " " }) else { break }
+            guard
+                let address = IPText.bytes(
+                    part.trimmingPrefix { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" })
+            else { break }
             if !self.isTrusted(address) { return Self.cut(address) }
         }
         return Self.cut(peer)

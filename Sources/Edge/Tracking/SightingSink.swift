@@ -13,7 +13,7 @@ package final class SightingSink: Service {
         var waiting: [Sighting] = []
     }
 
-    /// The most that waits in memory; more goes to the file.
+    /// The most that waits in memory; what comes beyond is lost, and counted.
     private static let waitingMax = 100_000
     private static let every = Milliseconds(5)
     private static let groupMax = 4096

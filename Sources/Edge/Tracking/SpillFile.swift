@@ -9,6 +9,8 @@ final class SpillFile: Sendable {
         /// How far it was read and passed on.
         var start: UInt64 = 0
         var length: UInt64 = 0
+        /// Whether this process has written: what an earlier one left may end in the middle of a line.
+        var hasWritten = false
     }
 
     /// 64 MiB: some 300,000 sightings.
@@ -37,6 +39,7 @@ final class SpillFile: Sendable {
             text += writer.bytes + [UInt8(ascii: "\n")]
         }
         return self.state.withLock { state in
+            let text = state.hasWritten || state.length == 0 ? text : [UInt8(ascii: "\n")] + text
             guard state.length + UInt64(text.count) <= self.bytesMax, let file = self.open() else { return false }
             defer { try? file.close() }
             do {
@@ -44,8 +47,11 @@ final class SpillFile: Sendable {
                 try file.write(contentsOf: Data(text))
                 if isDurable { try file.synchronize() }
             } catch {
+                // Half a line would spoil the next one.
+                try? file.truncate(atOffset: state.length)
                 return false
             }
+            state.hasWritten = true
             state.length += UInt64(text.count)
             return true
         }

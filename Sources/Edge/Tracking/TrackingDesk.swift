@@ -60,7 +60,7 @@ package final class TrackingDesk: Sendable {
             self.note(reference, .open, request)
             return .pixel
         case .click:
-            if request.token.count == ShortCode.length {
+            if request.token.count == ShortCode.length, request.token.allSatisfy(Base64URL.isDigit) {
                 let code = String(decoding: request.token, as: UTF8.self)
                 guard let link = self.links.withLock({ $0[code] }) else { return .askLedger(code: code) }
                 return self.follow(link, request)

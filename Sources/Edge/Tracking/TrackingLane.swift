@@ -15,7 +15,9 @@ struct TrackedChannel<Base: ServerChildChannel>: ServerChildChannel {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Base.Value> {
         channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(TrackingLane(desk: self.desk, networks: self.networks))
+            try channel.pipeline.syncOperations.addHandlers(
+                IdleStateHandler(allTimeout: TrackingLane.idleMax),
+                TrackingLane(desk: self.desk, networks: self.networks))
         }.flatMap {
             self.base.setup(channel: channel, logger: logger)
         }
@@ -32,6 +34,8 @@ final class TrackingLane: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundOut = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
+    /// A connection on which nothing has happened for so long is closed, whoever answers on it.
+    static let idleMax = TimeAmount.seconds(75)
     /// A request's head; longer ones are passed on, where they are refused.
     private static let headMax = 8192
 
@@ -51,6 +55,11 @@ final class TrackingLane: ChannelInboundHandler, RemovableChannelHandler {
     func channelActive(context: ChannelHandlerContext) {
         self.learnPeer(context)
         context.fireChannelActive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is IdleStateHandler.IdleStateEvent { return context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -85,6 +94,11 @@ final class TrackingLane: ChannelInboundHandler, RemovableChannelHandler {
             }
         }
         if let output { context.writeAndFlush(self.wrapOutboundOut(output), promise: nil) }
+        // Who asks and does not read what is answered is let go, before it fills the memory.
+        guard context.channel.isWritable else {
+            self.input.clear()
+            return context.close(promise: nil)
+        }
         if self.isPassing {
             let rest = self.input
             self.input = ByteBuffer()
@@ -148,6 +162,13 @@ struct TrackingHead {
         else { return .other }
         guard view.count > start.bytes.count, let end = self.end(of: view) else { return .incomplete }
         let head = Array(view.prefix(end))
+        // What others might read otherwise is left to one parser.
+        for (index, byte) in head.enumerated() {
+            if byte == UInt8(ascii: "\n"), index == 0 || head[index - 1] != UInt8(ascii: "\r") { return .other }
+            if byte == UInt8(ascii: "\r"), index + 1 == head.count || head[index + 1] != UInt8(ascii: "\n") {
+                return .other
+            }
+        }
         guard let lineEnd = head.firstIndex(of: UInt8(ascii: "\r")) else { return .other }
         let line = head[start.bytes.count..<lineEnd]
         // HTTP/1.0 closes by itself, and is passed on, as whatever has a body.
@@ -171,7 +192,10 @@ struct TrackingHead {
             let line = rest[rest.startIndex..<lineEnd]
             rest = rest[min(lineEnd + 2, rest.endIndex)...]
             // Few headers matter: their lengths tell them from most others.
-            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return false }
+            // No name, a blank before the colon, a line that goes on: RFC 9112 §5.1 and §5.2 forbid them.
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex, line[colon - 1] > 0x20,
+                line[line.startIndex] > 0x20
+            else { return false }
             let value = line[(colon + 1)...].drop { $0 == 0x20 || $0 == 0x09 }
             switch colon - line.startIndex {
             case 10 where Self.isName(line, Name.userAgent):
@@ -180,7 +204,7 @@ struct TrackingHead {
                 if value.count == 5, Self.isName(value, Name.close) { self.isKeptAlive = false }
             case 15 where Self.isName(line, Name.forwarded):
                 self.forwarded +=
-                    (self.forwarded.isEmpty ? "" : ",") + String(decoding: value.prefix(512), as: UTF8.self)
+                    (self.forwarded.isEmpty ? "" : ",") + String(decoding: value.suffix(512), as: UTF8.self)
             case 14 where Self.isName(line, Name.length): if !value.elementsEqual("0".utf8) { return false }
             case 17 where Self.isName(line, Name.transfer): return false
             case 7 where Self.isName(line, Name.upgrade): return false

@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import ThreadBridge
 
 /// `/o/{token}` and `/c/{token}` for what the lane passes on: short links that are not in memory, HTTP/1.0, connections
 /// that began otherwise.
@@ -12,6 +13,18 @@ struct TrackingRoutes {
     let networks: ClientNetwork
     let recipients: any RecipientLedger
     let logger: Logger
+    /// Look-ups of short links under way: who makes codes up must not keep the ledger busy.
+    private let lookups = Protected(0)
+    private static let lookupsMax = 32
+
+    init(
+        desk: TrackingDesk, networks: ClientNetwork, recipients: any RecipientLedger, logger: Logger
+    ) {
+        self.desk = desk
+        self.networks = networks
+        self.recipients = recipients
+        self.logger = logger
+    }
 
     func add(to router: Router<EdgeContext>) {
         for method in [HTTPRequest.Method.get, .head] {
@@ -34,6 +47,13 @@ struct TrackingRoutes {
             userAgent: Self.userAgent(request), network: self.networks.text(of: request, context))
         var answer = self.desk.answer(tracked)
         if case .askLedger(let code) = answer {
+            let mayAsk = self.lookups.withLock { count in
+                guard count < Self.lookupsMax else { return false }
+                count += 1
+                return true
+            }
+            guard mayAsk else { return Problem.unavailable("the ledger", "too many unknown links", self.logger) }
+            defer { self.lookups.withLock { $0 -= 1 } }
             do throws(LedgerError) {
                 answer = self.desk.answer(tracked, link: try await self.recipients.shortLink(code))
             } catch {

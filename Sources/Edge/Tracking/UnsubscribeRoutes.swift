@@ -50,7 +50,10 @@ struct UnsubscribeRoutes {
         let page = self.language(request, known?.recipient)
         switch UnsubscribeChoice(form: body) {
         case .topic:
-            guard await self.keep(reference, fromAll: false, request, context) else { return self.unavailable }
+            // What the message was about is not known while the ledger is away: then it is all, as the page says.
+            guard await self.keep(reference, fromAll: known?.topic == nil, request, context) else {
+                return self.unavailable
+            }
             return self.page(.ok, page.confirming(known?.topic.map { .topic($0) } ?? .all))
         case .all:
             guard await self.keep(reference, fromAll: true, request, context) else { return self.unavailable }

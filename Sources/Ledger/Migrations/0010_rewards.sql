@@ -8,9 +8,6 @@ CREATE FUNCTION id_digest(id text) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
     SELECT substr(sha256(convert_to(id, 'UTF8')), 1, 16)
 $$;
 CREATE INDEX decisions_digest ON decisions (id_digest(id)) WHERE length(id) > 42;
-CREATE FUNCTION user_key(user_id text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-    SELECT ('x' || encode(substr(sha256(convert_to(user_id, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint
-$$;
 -- Replaced by the key above.
 ALTER TABLE unsettled DROP COLUMN waits_user;
 

@@ -6,7 +6,7 @@
 --      $17 person whose consent and caps count or null, $18 topic, $19 start of the person's day, $20 message (arrays);
 --      $21 channels that need consent; caps: $22 names, $23 most, $24 seconds or null, $25 channel or null,
 --      $26 by campaign (arrays); $27 seconds for which messages are kept for caps;
---      $28 priority, $29 user, $30 milliseconds for which reactions count (arrays).
+--      $28 priority, $29 key of the user, $30 milliseconds for which reactions count (arrays).
 -- Out: (id, accepted_at, what keeps it from being sent or null, its reason) of those that are new. The others were
 --      accepted before.
 WITH held AS (
@@ -39,9 +39,9 @@ WITH held AS (
 ), fresh AS (
     INSERT INTO decisions (id, shard, campaign, class, source, accepted_at, body, user_key)
     -- Bodies go straight to their table: what is judged below is copied from step to step.
-    SELECT id, shard, campaign, class, source, now(), body, user_key(user_name)
-    FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::bytea[], $29::text[])
-        AS i(id, shard, campaign, class, source, body, user_name)
+    SELECT id, shard, campaign, class, source, now(), body, user_key
+    FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::bytea[], $29::int8[])
+        AS i(id, shard, campaign, class, source, body, user_key)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, accepted_at
 ), judged AS (

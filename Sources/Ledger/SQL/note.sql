@@ -1,24 +1,24 @@
 -- Notes what a person did, once for each key, and ends the deliveries that rest for exactly that.
--- In:  $1 key, $2 decision or null, $3 user where there is no decision: then it is theirs that sent them something, or
+-- In:  $1 key, $2 decision or null, $3 key of the user where there is no decision: then it is theirs that sent them something, or
 --      kept it from them as a holdout, and whose window had not closed; $4 kind, $5 time or null for now, $6 detail as JSON
 --      (arrays, keys unique); $7 who gets the credit where there are several: 'last_touch', or 'position': 40 % to the
 --      first and the last, the rest to those between (Google Analytics' "position based" shares).
 -- Out: one row for each key: 'noted', 'ended' (noted, and a delivery ended by it), 'known' (noted before) or
 --      'missing' (there is no such decision); and the newest decision. Repeating is safe.
 WITH given AS (
-    SELECT g.key, g.decision, g.user_id, g.kind, coalesce(g.at, now()) AS at, g.detail::jsonb AS detail,
+    SELECT g.key, g.decision, g.user_key, g.kind, coalesce(g.at, now()) AS at, g.detail::jsonb AS detail,
            e.decision AS known
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
-        AS g(key, decision, user_id, kind, at, detail)
+    FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::timestamptz[], $6::text[])
+        AS g(key, decision, user_key, kind, at, detail)
     LEFT JOIN events e ON e.key = g.key
 ), touched AS (
     SELECT g.key, t.id AS decision, coalesce(t.waits_for = g.kind, false) AS is_waiting, row_number() OVER newest AS place, count(*) OVER (PARTITION BY g.key) AS places
     FROM given g
     CROSS JOIN LATERAL (
         SELECT d.id, s.settled_at, s.closes_at, s.reason, u.waits_for,
-               (SELECT min(a.closed_at) FROM attempts a
+               (SELECT min(a.opened_at) FROM attempts a
                 WHERE a.decision = d.id AND a.verdict IN ('accepted', 'unknown')) AS sent_at
-        FROM (SELECT id FROM decisions WHERE user_key = user_key(g.user_id) AND user_key <> 0
+        FROM (SELECT id FROM decisions WHERE user_key = g.user_key AND user_key <> 0
               ORDER BY accepted_at DESC LIMIT 50) d
         LEFT JOIN settlements s ON s.id = d.id LEFT JOIN unsettled u ON u.id = d.id
         LEFT JOIN LATERAL (SELECT r.at FROM rewards r WHERE r.decision = d.id AND r.state = 'final' LIMIT 1) f ON true
@@ -32,7 +32,7 @@ WITH given AS (
 ), input AS (
     SELECT g.key, g.kind, g.at, g.detail, d.id AS decision
     FROM given g LEFT JOIN decisions d ON d.id = g.decision
-    WHERE g.known IS NULL AND (g.user_id IS NULL OR g.key NOT IN (SELECT key FROM touched))
+    WHERE g.known IS NULL AND (g.user_key IS NULL OR g.key NOT IN (SELECT key FROM touched))
     UNION ALL
     SELECT CASE WHEN t.place = 1 THEN g.key ELSE g.key || '#' || t.place END, g.kind, g.at,
            CASE WHEN t.places = 1 OR $7::text <> 'position' AND t.place = 1 THEN g.detail
@@ -55,8 +55,10 @@ WITH given AS (
     ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
     RETURNING decision, kind, key
 ), due AS (
-    INSERT INTO reward_due (decision, at) SELECT DISTINCT decision, now() FROM fresh WHERE kind = 'conversion'
-    ON CONFLICT (decision) DO NOTHING
+    INSERT INTO reward_due (decision, at)
+    SELECT DISTINCT decision, now() FROM fresh WHERE kind = 'conversion' ORDER BY decision
+    -- Locked in any case: whoever looks at it now would not see what this statement brings.
+    ON CONFLICT (decision) DO UPDATE SET at = least(reward_due.at, excluded.at)
 ), gone AS (
     DELETE FROM unsettled u USING held h JOIN (SELECT DISTINCT decision, kind FROM fresh) f
         ON f.decision = h.id AND f.kind = h.waits_for

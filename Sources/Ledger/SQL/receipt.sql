@@ -135,7 +135,9 @@ WITH given AS (
     INSERT INTO reward_due (decision, at)
     SELECT decision, now() FROM news WHERE is_complaint
     UNION SELECT id, now() FROM refined WHERE closes_at IS NULL
-    ON CONFLICT (decision) DO NOTHING
+    ORDER BY 1
+    -- Locked in any case: whoever looks at it now would not see what this statement brings.
+    ON CONFLICT (decision) DO UPDATE SET at = least(reward_due.at, excluded.at)
 ), suppressed AS (
     -- A dead address takes nothing any more; whoever complains gets no marketing.
     INSERT INTO suppressions (channel, address_key, reason, decision, at, kind)

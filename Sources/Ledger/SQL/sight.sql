@@ -33,7 +33,8 @@ WITH input AS (
     RETURNING decision
 ), due AS (
     INSERT INTO reward_due (decision, at)
-    SELECT DISTINCT decision, now() + $12::int4 * interval '1 millisecond' FROM fresh
-    ON CONFLICT (decision) DO NOTHING
+    SELECT DISTINCT decision, now() + $12::int4 * interval '1 millisecond' FROM fresh ORDER BY decision
+    -- Locked in any case: whoever looks at it now would not see what this statement brings.
+    ON CONFLICT (decision) DO UPDATE SET at = least(reward_due.at, excluded.at)
 )
 SELECT count(*) FROM fresh

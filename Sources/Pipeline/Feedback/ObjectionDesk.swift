@@ -17,8 +17,22 @@ package struct ObjectionDesk: Sendable {
         self.topics = topics
     }
 
-    /// Does nothing for what is no such wish. Repeating is safe.
-    func take(_ sighting: Sighting) async throws(LedgerError) {
+    private struct Wish: Hashable {
+        let decision: String
+        let attempt: Int
+        let kind: Sighting.Kind
+    }
+
+    /// Carries out the wishes among them, each once however often it was said. Repeating is safe.
+    func take(_ sightings: [Sighting]) async throws(LedgerError) {
+        var heard: Set<Wish> = []
+        for sighting in sightings where sighting.method == .post {
+            let wish = Wish(decision: sighting.decision, attempt: sighting.attempt, kind: sighting.kind)
+            if heard.insert(wish).inserted { try await self.take(sighting) }
+        }
+    }
+
+    private func take(_ sighting: Sighting) async throws(LedgerError) {
         guard sighting.kind == .unsubscribe || sighting.kind == .unsubscribeAll, sighting.method == .post,
             let recipient = try await self.recipients.recipient(
                 decision: sighting.decision, attempt: sighting.attempt)

@@ -26,6 +26,8 @@ package final class RewardPublisher: Service {
     private let logger: Logger
     /// What each stream should hold last; empty until they were read from the ledger.
     private let positions = Protected<[Int: RewardPosition]>([:])
+    /// Streams that have lost something and have not been appended to since: what they hold last is not known.
+    private let unsure = Protected<Set<Int>>([])
 
     package init(
         ledger: any RewardLedger, streams: any RewardStreams, shards: Int, entriesMax: Int, holder: String,
@@ -62,7 +64,13 @@ package final class RewardPublisher: Service {
                 return false
             }
             var isMore = true
-            while isMore, !Task.isCancelled { isMore = try await self.publishOnce() }
+            while isMore, !Task.isCancelled {
+                isMore = try await self.publishOnce()
+                // Catching up may take longer than the lease.
+                if isMore, try await !self.ledger.hold(Self.leaseName, as: self.holder, seconds: Self.leaseSeconds) {
+                    isMore = false
+                }
+            }
         } catch let error as LedgerError {
             if error.code == .broken {
                 self.logger.error("cannot read rewards", metadata: ["detail": "\(error.detail)"])
@@ -81,13 +89,15 @@ package final class RewardPublisher: Service {
         let rewards = try await self.ledger.rewards(
             after: after.values.sorted(), limit: Self.perShard)
         guard !rewards.isEmpty else { return false }
-        let behind = try await self.streams.append(rewards, after: after)
+        let doubt = self.unsure.withLock { $0 }
+        let behind = try await self.streams.append(rewards, after: after.filter { !doubt.contains($0.key) })
         for lost in behind {
             self.logger.warning(
                 "a stream of rewards has lost entries: they are appended again",
                 metadata: ["shard": "\(lost.shard)", "from": "\(lost.entry)"])
         }
         let lost = Dictionary(behind.map { ($0.shard, $0) }) { $1 }
+        self.unsure.withLock { $0 = $0.subtracting(rewards.map(\.position.shard)).union(lost.keys) }
         var now = after
         for reward in rewards where lost[reward.position.shard] == nil {
             now[reward.position.shard] = reward.position
@@ -107,6 +117,11 @@ package final class RewardPublisher: Service {
     }
 
     private func begin() async throws(LedgerError) {
+        if try await self.ledger.isRewardOrderLost() {
+            self.logger.error(
+                "rewards are not appended: the ledger was restored into another PostgreSQL, whose transactions count from less",
+                metadata: ["mend": "docs/operations.md, Backups"])
+        }
         var positions: [Int: RewardPosition] = [:]
         for shard in 0..<self.shards { positions[shard] = RewardPosition(shard: shard) }
         for position in try await self.ledger.rewardPositions() where positions[position.shard] != nil {

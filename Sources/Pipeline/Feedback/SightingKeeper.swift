@@ -47,34 +47,59 @@ package struct SightingKeeper: Service {
 
     /// One round; how many sightings it brought.
     package func keep(forgotten: Bool) async -> Int {
-        do {
+        do throws(QueueError) {
             var entries = try await self.queue.sightings(limit: Self.batchMax)
             if forgotten { entries += try await self.queue.forgottenSightings(limit: Self.batchMax) }
             guard !entries.isEmpty else { return 0 }
-            var sightings: [SourcedSighting] = []
-            for entry in entries {
-                for (index, sighting) in entry.items.enumerated() {
-                    sightings.append(
-                        SourcedSighting(source: "\(entry.shard)/\(entry.entry)/\(index)", sighting: sighting))
-                }
-            }
-            for sourced in sightings {
-                try await self.objections.take(sourced.sighting)
-            }
-            let kept = try await self.ledger.sight(sightings)
-            try await self.queue.settle(entries)
-            self.meters.sighted(sightings.map(\.sighting.kind), kept: kept)
-            return sightings.count
-        } catch let error as QueueError {
+            for chunk in Self.chunks(entries) { try await self.queue.settle(await self.keep(chunk)) }
+            return entries.reduce(0) { $0 + $1.items.count }
+        } catch {
             if error.code == .broken {
                 self.logger.error("cannot read what people did", metadata: ["detail": "\(error.detail)"])
             }
-        } catch let error as LedgerError {
-            // They stay pending: the next round that looks for forgotten ones has them again.
-            if error.code == .broken {
-                self.logger.error("cannot keep what people did", metadata: ["detail": "\(error.detail)"])
+            return 0
+        }
+    }
+
+    /// An entry holds up to 64 sightings: together they are to be no more than a statement should bring.
+    private static func chunks(_ entries: [QueuedEntry<Sighting>]) -> [[QueuedEntry<Sighting>]] {
+        var chunks: [[QueuedEntry<Sighting>]] = []
+        var count = Self.batchMax
+        for entry in entries {
+            if count + entry.items.count > Self.batchMax {
+                chunks.append([])
+                count = 0
             }
-        } catch {}
-        return 0
+            chunks[chunks.count - 1].append(entry)
+            count += entry.items.count
+        }
+        return chunks
+    }
+
+    /// Those that are done with. The others stay pending: a round that looks for forgotten ones has them again.
+    private func keep(_ entries: [QueuedEntry<Sighting>]) async -> [QueuedEntry<Sighting>] {
+        let sightings = entries.flatMap { entry in
+            entry.items.enumerated().map { index, sighting in
+                SourcedSighting(source: "\(entry.shard)/\(entry.entry)/\(index)", sighting: sighting)
+            }
+        }
+        do throws(LedgerError) {
+            try await self.objections.take(sightings.map(\.sighting))
+            let kept = try await self.ledger.sight(sightings)
+            self.meters.sighted(sightings.map(\.sighting.kind), kept: kept)
+            return entries
+        } catch {
+            guard error.code == .broken else { return [] }
+            // One of them is at fault: alone it is dropped, and the others are kept.
+            guard entries.count > 1 else {
+                self.logger.error(
+                    "what people did cannot be kept, and is dropped",
+                    metadata: ["entry": "\(entries.first?.entry ?? "")", "detail": "\(error.detail)"])
+                return entries
+            }
+            let middle = entries.count / 2
+            let first = await self.keep(Array(entries[..<middle]))
+            return first + (await self.keep(Array(entries[middle...])))
+        }
     }
 }
