@@ -11,7 +11,17 @@ import Testing
     private static let server = #"""
         import asyncio, json, sys
         from smppy import Application
+        from smppy.server import SmppProtocol
         port, out = int(sys.argv[1]), sys.argv[2]
+        # It takes what one read brings for one unit, and loses the others: it gets them one by one.
+        received, rest = SmppProtocol.data_received, {}
+        def data_received(self, data):
+            buffer = rest.get(self, b"") + data
+            while len(buffer) >= 4 and len(buffer) >= (length := int.from_bytes(buffer[:4], "big")):
+                received(self, buffer[:length])
+                buffer = buffer[length:]
+            rest[self] = buffer
+        SmppProtocol.data_received = data_received
         class App(Application):
             async def handle_bound_client(self, client):
                 plain = lambda value: value if isinstance(value, str) else value.decode()
