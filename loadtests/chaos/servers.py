@@ -249,6 +249,8 @@ class Fleet:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         write_providers(repository / "channels/providers", self.folder / "providers")
+        # What provider files name beside their folder.
+        shutil.copy(repository / "channels/keywords.yaml", self.folder / "keywords.yaml")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MARTLET_")}
         self.environment = {**inherited, **environment, "MARTLET_CONFIG": str(self.folder / "martlet.yaml")}
 
