@@ -127,6 +127,7 @@ package final class RewardPublisher: Service {
         for position in try await self.ledger.rewardPositions() where positions[position.shard] != nil {
             positions[position.shard] = position
         }
+        self.unsure.withLock { $0 = [] }
         self.positions.withLock { $0 = positions }
     }
 

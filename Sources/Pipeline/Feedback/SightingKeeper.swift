@@ -38,7 +38,11 @@ package struct SightingKeeper: Service {
             let isTimeToLook = now.since(looked) > lastLook
             if isTimeToLook { looked = now }
             let count = await self.keep(forgotten: isTimeToLook)
-            guard count < Self.batchMax / 2 else { continue }
+            guard count < Self.batchMax / 2 else {
+                // After an outage there is more that was forgotten than one look brings.
+                if isTimeToLook { looked = Timestamp(milliseconds: 0) }
+                continue
+            }
             await cancelWhenGracefulShutdown {
                 try? await self.clock.sleep(until: self.clock.now().advanced(by: Milliseconds(50)))
             }
@@ -64,16 +68,17 @@ package struct SightingKeeper: Service {
     /// An entry holds up to 64 sightings: together they are to be no more than a statement should bring.
     private static func chunks(_ entries: [QueuedEntry<Sighting>]) -> [[QueuedEntry<Sighting>]] {
         var chunks: [[QueuedEntry<Sighting>]] = []
-        var count = Self.batchMax
+        var chunk: [QueuedEntry<Sighting>] = []
+        var count = 0
         for entry in entries {
-            if count + entry.items.count > Self.batchMax {
-                chunks.append([])
-                count = 0
+            if count + entry.items.count > Self.batchMax, !chunk.isEmpty {
+                chunks.append(chunk)
+                (chunk, count) = ([], 0)
             }
-            chunks[chunks.count - 1].append(entry)
+            chunk.append(entry)
             count += entry.items.count
         }
-        return chunks
+        return chunk.isEmpty ? chunks : chunks + [chunk]
     }
 
     /// Those that are done with. The others stay pending: a round that looks for forgotten ones has them again.
