@@ -62,9 +62,11 @@ final class SpillFile: Sendable {
         self.state.withLock { state in
             guard state.start < state.length, let file = FileHandle(forReadingAtPath: self.path) else { return nil }
             defer { try? file.close() }
-            guard (try? file.seek(toOffset: state.start)) != nil,
-                let data = try? file.read(upToCount: 1 << 20), let last = data.lastIndex(of: UInt8(ascii: "\n"))
-            else {
+            // What cannot be read now is tried again: it is still there.
+            guard (try? file.seek(toOffset: state.start)) != nil, let data = try? file.read(upToCount: 1 << 20) else {
+                return nil
+            }
+            guard let last = data.lastIndex(of: UInt8(ascii: "\n")) else {
                 // A line that was cut off when the process died.
                 state.start = state.length
                 return nil
@@ -102,6 +104,11 @@ final class SpillFile: Sendable {
                 FileManager.default.createFile(
                     atPath: self.path, contents: nil, attributes: [.posixPermissions: 0o600])
             else { return nil }
+            // The file's name is to be there after a power cut, too.
+            if let directory = FileHandle(forReadingAtPath: folder) {
+                try? directory.synchronize()
+                try? directory.close()
+            }
         }
         return FileHandle(forWritingAtPath: self.path)
     }
