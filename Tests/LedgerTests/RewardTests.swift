@@ -115,6 +115,20 @@ extension LedgerTests {
             }
         }
 
+        @Test func isFinalAtOnceWhenTheMessageHasFailedAfterAll() async throws {
+            try await withLedger { test in
+                try await test.sent("d-1")
+                #expect(try await test.give().looked == 0)
+                let bounce = Receipt(
+                    key: "bounce/1", subject: .attempt(decision: "d-1", number: 1), kind: .failed, reason: "bounce.hard"
+                )
+                #expect(try await test.ledger.record(bounce) == .recorded(decision: "d-1"))
+                #expect(try await test.give().final == 1)
+                #expect(try await test.give().looked == 0)
+                #expect(try await test.count("SELECT count(*) FROM settlements WHERE closes_at IS NOT NULL") == 0)
+            }
+        }
+
         @Test func isRevisedWhenSomethingCameLate() async throws {
             try await withLedger { test in
                 try await test.sent("d-1")

@@ -131,10 +131,11 @@ WITH given AS (
     GROUP BY state
     ON CONFLICT (slot, state) DO UPDATE SET n = tallies.n + excluded.n
 ), due AS (
-    -- A complaint counts, and what was given as final is looked at again when the end has changed.
+    -- A complaint counts; what has failed after all ends at once; and what was given as final is looked at again when the
+    -- end has changed.
     INSERT INTO reward_due (decision, at)
     SELECT decision, now() FROM news WHERE is_complaint
-    UNION SELECT id, now() FROM refined WHERE closes_at IS NULL
+    UNION SELECT id, now() FROM refined WHERE closes_at IS NULL OR state = 'failed'
     ORDER BY 1
     -- Locked in any case: whoever looks at it now would not see what this statement brings.
     ON CONFLICT (decision) DO UPDATE SET at = least(reward_due.at, excluded.at)
