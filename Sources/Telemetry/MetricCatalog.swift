@@ -14,7 +14,7 @@ package enum MetricCatalog {
         .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .smsReceived, .smppEvents,
         .receipts, .lookups,
         .webhookItems, .mailResults, .trackingRequests, .sightings, .sightingsSpilled, .verdicts, .rewardsGiven,
-        .rewardsPublished, .httpRequests,
+        .rewardsPublished, .rewardsTaught, .choices, .choiceNotes, .slotsRemoved, .activities, .httpRequests,
         .metricsOverflow, .processCPU,
     ]
 
@@ -28,7 +28,8 @@ package enum MetricCatalog {
 
     /// Every histogram.
     package static let histograms: [HistogramMetric] = [
-        .queueWait, .send, .endToEnd, .ledgerCommit, .ledgerCommitRows, .scheduleTardiness, .httpRequestTime,
+        .queueWait, .send, .endToEnd, .ledgerCommit, .ledgerCommitRows, .scheduleTardiness, .feasibleSlots,
+        .httpRequestTime,
     ]
 
     /// Every declaration, in the order of the names.

@@ -28,6 +28,7 @@ struct Settings: Sendable {
     var retry = RetryPolicy()
     var admission = AdmissionSettings()
     var feedback = FeedbackSettings()
+    var choices = ChoiceSettings()
     /// Of people whose zone and country are unknown; nil for UTC.
     var defaultZone: TimeZoneRules?
     var providersFolder = "channels/providers"
@@ -113,7 +114,10 @@ struct Settings: Sendable {
             }
         }
         schedule.finish()
-        self.admission = AdmissionSettings(root, zones: Self.zones)
+        let learning = root.section("learning")
+        self.choices = ChoiceSettings(learning)
+        learning.finish()
+        self.admission = AdmissionSettings(root, zones: Self.zones, arms: self.choices.armPolicy)
         self.feedback = FeedbackSettings(root, resolved: resolved)
         let channels = root.section("channels")
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)

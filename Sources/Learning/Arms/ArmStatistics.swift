@@ -62,7 +62,7 @@ package struct ArmStatistics: Sendable, Equatable {
             var tally = Tally()
             switch field.kind {
             case "p":
-                tally.trials = Double(count) * weight * delays.maturity(age: Milliseconds(Int64(age)))
+                tally.trials = Double(max(count, 0)) * weight * delays.maturity(age: Milliseconds(Int64(age)))
             case "n": tally.trials = Double(count) * weight
             case "s": tally.sum = Double(count) * weight / ArmLesson.rewardUnits
             default: tally.squares = Double(count) * weight / ArmLesson.squareUnits
