@@ -30,5 +30,7 @@ enum LedgerMigrations {
             sql: String(decoding: PackageResources._011_mail_receipts_sql, as: UTF8.self)),
         PostgresMigration(
             number: 12, name: "lookups", sql: String(decoding: PackageResources._012_lookups_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 14, name: "snapshots", sql: String(decoding: PackageResources._014_snapshots_sql, as: UTF8.self)),
     ]
 }

@@ -28,6 +28,7 @@ struct Settings: Sendable {
     var retry = RetryPolicy()
     var admission = AdmissionSettings()
     var feedback = FeedbackSettings()
+    var learning = LearningSettings()
     /// Of people whose zone and country are unknown; nil for UTC.
     var defaultZone: TimeZoneRules?
     var providersFolder = "channels/providers"
@@ -115,6 +116,7 @@ struct Settings: Sendable {
         schedule.finish()
         self.admission = AdmissionSettings(root, zones: Self.zones)
         self.feedback = FeedbackSettings(root, resolved: resolved)
+        self.learning = LearningSettings(root)
         let channels = root.section("channels")
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)
         self.templatesFolder = channels.string("templates").map(resolved) ?? resolved(self.templatesFolder)
