@@ -210,8 +210,8 @@ let package = Package(
         .testTarget(
             name: "LedgerTests",
             dependencies: [
-                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge",
-                logging,
+                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "Pipeline", "PostgresClient",
+                "Telemetry", "ThreadBridge", logging,
             ],
             swiftSettings: strict),
         .testTarget(

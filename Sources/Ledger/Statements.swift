@@ -61,6 +61,11 @@ enum Statements {
                    >= pg_snapshot_xmax(pg_current_snapshot())
             """.utf8))
     static let lease = statement("lease", PackageResources.lease_sql)
+    static let snapshotPublish = statement("snapshot_publish", PackageResources.snapshot_publish_sql)
+    static let snapshotThin = statement("snapshot_thin", PackageResources.snapshot_thin_sql)
+    static let snapshotList = statement("snapshot_list", PackageResources.snapshot_list_sql)
+    static let modelStanding = statement("model_standing", PackageResources.model_standing_sql)
+    static let modelChange = statement("model_change", PackageResources.model_change_sql)
     static let recipient = statement("recipient", PackageResources.recipient_sql)
     static let shortLink = statement(
         "short_link",

@@ -196,6 +196,36 @@ extension FleetMeters {
     }
 }
 
+/// What is learned.
+extension FleetMeters {
+    func modelRefused(_ kind: ModelKind) {
+        self.registry.counter(.modelRefused, kind.rawValue).increment()
+    }
+
+    func uses(_ kind: ModelKind, number: Int, age: Milliseconds) {
+        self.registry.gauge(.modelActive, kind.rawValue).set(number)
+        self.registry.gauge(.modelAge, kind.rawValue).set(max(0, age.seconds))
+    }
+
+    /// The newest snapshot on record.
+    ///
+    /// - Parameter driftMax: `learning.drift_max`.
+    func newest(_ snapshot: ModelSnapshot, driftMax: Double, now: Timestamp) {
+        let kind = snapshot.kind.rawValue
+        self.registry.gauge(.snapshotAge, kind).set(max(0, now.since(snapshot.madeAt).seconds))
+        self.registry.gauge(.modelDrift, kind).set((snapshot.metrics[ModelMetric.drift] ?? 0) / driftMax)
+        if let value = snapshot.metrics[ModelMetric.calibrationError] {
+            self.registry.gauge(.calibrationError, kind).set(value)
+        }
+        if let value = snapshot.metrics[ModelMetric.rewardRate] { self.registry.gauge(.rewardRate, kind).set(value) }
+    }
+
+    func fitted(_ kind: ModelKind, _ result: String, in time: Duration) {
+        self.registry.counter(.fits, kind.rawValue, result).increment()
+        self.registry.histogram(.fitTime, kind.rawValue).observe(time)
+    }
+}
+
 /// Instruments by what they count.
 private final class Kept<Key: Hashable & Sendable, Instrument: Sendable>: Sendable {
     private let known = Protected<[Key: Instrument]>([:])
