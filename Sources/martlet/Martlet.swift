@@ -19,7 +19,7 @@ struct Martlet: AsyncParsableCommand {
             Enqueue.self, Explain.self,
             Cancel.self, PauseCommand.self, ResumeCommand.self, ConsentCommand.self, Dead.self, Rewards.self,
             TrackingCommand.self, Migrate.self,
-            Status.self,
+            LearnAgentCommand.self, Status.self,
         ])
 }
 
