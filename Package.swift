@@ -207,6 +207,7 @@ let package = Package(
             name: "FleetTests",
             dependencies: ["DeliveryModel", "LocalServers", "RedisClient", logging, nioPosix],
             exclude: ["Checks"], swiftSettings: strict),
+        .testTarget(name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], swiftSettings: strict),
         .testTarget(
             name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], swiftSettings: strict),
         .testTarget(

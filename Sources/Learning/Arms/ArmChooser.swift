@@ -174,7 +174,7 @@ private struct Question {
     private func sharesOfDraws(
         _ model: ArmModel, _ parts: [Keys.Parts], _ features: [Feature], _ costs: [Double]
     ) -> [Double] {
-        var best = [(index: Int, value: Double)](repeating: (0, -.infinity), count: model.drawCount)
+        var best = [(index: Int, value: Double)](repeating: (0, -.infinity), count: ArmModel.drawCount)
         for (index, arm) in parts.enumerated() {
             for (draw, value) in model.values(arm, features, spread: self.policy.spread).enumerated()
             where value - costs[index] > best[draw].value {
@@ -182,7 +182,7 @@ private struct Question {
             }
         }
         var shares = [Double](repeating: 0, count: parts.count)
-        for (index, _) in best { shares[index] += 1 / Double(model.drawCount) }
+        for (index, _) in best { shares[index] += 1 / Double(ArmModel.drawCount) }
         return shares
     }
 

@@ -23,7 +23,6 @@ extension ArmModel {
     /// The most bytes of an encoded model.
     package static let bytesMax = 1 << 20
     private static let magic = Array("MARTARM1".utf8)
-    private static let drawsMax = 256
 
     /// The model as bytes.
     package var encoded: [UInt8] {
@@ -31,7 +30,7 @@ extension ArmModel {
         payload.put(UInt64(bitPattern: Int64(self.version)))
         payload.put(UInt64(bitPattern: self.trainedAt.milliseconds))
         payload.put(UInt64(self.link.rawValue))
-        payload.put(UInt64(self.drawCount))
+        payload.put(UInt64(Self.drawCount))
         payload.put(self.scale.bitPattern)
         payload.put(self.trials.bitPattern)
         payload.put(UInt64(self.scales.numbers.count))
@@ -47,7 +46,7 @@ extension ArmModel {
         payload.put(UInt64(self.keys.count))
         for key in self.keys { payload.put(key) }
         for value in self.mean { payload.put(value.bitPattern) }
-        for value in self.deviations { payload.put(value.bitPattern) }
+        for block in self.deviations { for draw in 0..<16 { payload.put(block[draw].bitPattern) } }
         var head = ByteSink()
         head.put(Self.checksum(payload.bytes[...]))
         return Self.magic + head.bytes + payload.bytes
@@ -65,9 +64,7 @@ extension ArmModel {
         guard let link = UInt8(exactly: try source.word()).flatMap({ Link(rawValue: $0) }) else {
             throw .invalid("link")
         }
-        guard let drawCount = Int(exactly: try source.word()), drawCount > 0, drawCount <= Self.drawsMax else {
-            throw .invalid("draws")
-        }
+        guard try source.word() == UInt64(Self.drawCount) else { throw .invalid("draws") }
         let scale = try source.number("scale")
         let trials = try source.number("trials")
         guard scale > 0, trials > 0 else { throw .invalid("scale") }
@@ -83,18 +80,22 @@ extension ArmModel {
         for _ in 0..<(try source.count(ofBytes: 8)) { scales.tokens.insert(try source.word()) }
         for _ in 0..<(try source.count(ofBytes: 8)) { scales.texts.insert(try source.word()) }
 
-        let count = try source.count(ofBytes: 12 + 4 * drawCount)
+        let count = try source.count(ofBytes: 12 + 4 * Self.drawCount)
         var keys: [UInt64] = []
         for _ in 0..<count { keys.append(try source.word()) }
         guard zip(keys, keys.dropFirst()).allSatisfy({ $0 < $1 }) else { throw .invalid("keys") }
         var mean: [Float] = []
         for _ in 0..<count { mean.append(try source.float("mean")) }
-        var deviations: [Float] = []
-        for _ in 0..<(count * drawCount) { deviations.append(try source.float("deviations")) }
+        var deviations: [SIMD16<Float>] = []
+        for _ in 0..<(count * Self.drawBlocks) {
+            var block = SIMD16<Float>.zero
+            for draw in 0..<16 { block[draw] = try source.float("deviations") }
+            deviations.append(block)
+        }
         guard source.bytes.isEmpty else { throw .invalid("length") }
         self.init(
             version: version, trainedAt: trainedAt, link: link, scale: scale, trials: trials, scales: scales,
-            keys: keys, mean: mean, deviations: deviations, drawCount: drawCount)
+            keys: keys, mean: mean, deviations: deviations)
     }
 
     private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt64 {

@@ -14,6 +14,10 @@ package struct ArmModel: Sendable {
         case identity
     }
 
+    /// Of the ensemble: a multiple of sixteen.
+    package static let drawCount = 64
+    static let drawBlocks = ArmModel.drawCount / 16
+
     package let version: Int
     package let trainedAt: Timestamp
     package let link: Link
@@ -21,19 +25,18 @@ package struct ArmModel: Sendable {
     package let scale: Double
     /// How many trials it was trained on, by weight.
     package let trials: Double
-    package let drawCount: Int
 
     let scales: FeatureScales
     /// Ascending.
     let keys: [UInt64]
     let mean: [Float]
-    /// Parameter by parameter: how far each draw is from the mean.
-    let deviations: [Float]
+    /// Parameter by parameter: how far each draw is from the mean, sixteen draws at a time.
+    let deviations: [SIMD16<Float>]
     private let table: KeyTable
 
     init(
         version: Int, trainedAt: Timestamp, link: Link, scale: Double, trials: Double, scales: FeatureScales,
-        keys: [UInt64], mean: [Float], deviations: [Float], drawCount: Int
+        keys: [UInt64], mean: [Float], deviations: [SIMD16<Float>]
     ) {
         self.version = version
         self.trainedAt = trainedAt
@@ -44,7 +47,6 @@ package struct ArmModel: Sendable {
         self.keys = keys
         self.mean = mean
         self.deviations = deviations
-        self.drawCount = drawCount
         self.table = KeyTable(keys)
     }
 
@@ -69,19 +71,23 @@ package struct ArmModel: Sendable {
     /// - Parameter spread: How much of the posterior's uncertainty counts: 0…1.
     func values(_ parts: Keys.Parts, _ features: [Feature], spread: Double) -> [Double] {
         var sum = 0.0
-        var offsets = [Double](repeating: 0, count: self.drawCount)
+        var offsets = [SIMD16<Float>](repeating: .zero, count: Self.drawBlocks)
         Keys.each(parts, features) { key, group, value in
             if let index = self.table[key] {
                 sum += Double(self.mean[index]) * value
-                let start = index * self.drawCount
-                for draw in 0..<self.drawCount { offsets[draw] += Double(self.deviations[start + draw]) * value }
+                let factor = Float(spread * value)
+                for block in 0..<Self.drawBlocks {
+                    offsets[block] += self.deviations[index * Self.drawBlocks + block] * factor
+                }
             } else if group == .campaign || group == .channel || group == .template || group == .arm {
-                var generator = Gaussian(seed: key)
-                let deviation = group.deviation * (self.link == .log ? 1 : self.scale)
-                for draw in 0..<self.drawCount { offsets[draw] += deviation * generator.next() }
+                var gaussian = Gaussian(seed: key)
+                let deviation = Float(spread * group.deviation * (self.link == .log ? 1 : self.scale))
+                for block in 0..<Self.drawBlocks {
+                    for draw in 0..<16 { offsets[block][draw] += deviation * Float(gaussian.next()) }
+                }
             }
         }
-        return offsets.map { self.reward(sum + spread * $0) }
+        return (0..<Self.drawCount).map { self.reward(sum + Double(offsets[$0 / 16][$0 % 16])) }
     }
 
     private func reward(_ sum: Double) -> Double {

@@ -4,15 +4,14 @@ import Glibc
 package struct ArmPosterior: Sendable, Equatable {
     private enum Shape: Sendable, Equatable {
         /// Of a share between 0 and 1.
-        case beta(a: Double, b: Double)
-        /// Student's t.
-        case student(degrees: Double)
+        case share
+        /// Student's t with so many degrees of freedom, and the logarithm of its density at 0.
+        case student(degrees: Double, peak: Double)
     }
 
     private let shape: Shape
-    /// The logarithm of what makes the density integrate to 1, and of the beta function that belongs to it.
-    private let logNorm: Double
-    private let logBeta: Double
+    /// Of a share its distribution; of Student's t that of t² ÷ (degrees + t²).
+    private let curve: BetaCurve
     private let location: Double
     private let scale: Double
     package let mean: Double
@@ -20,31 +19,33 @@ package struct ArmPosterior: Sendable, Equatable {
 
     /// `scale` × a share with this beta distribution, less `cost`. Both parameters are at least 1.
     package static func beta(a: Double, b: Double, scale: Double, cost: Double) -> ArmPosterior {
-        let (a, b) = (max(a, 1), max(b, 1))
-        let logBeta = SpecialFunctions.logBeta(a, b)
-        let mean = a / (a + b)
+        let curve = BetaCurve(a: max(a, 1), b: max(b, 1))
+        let variance = curve.mean * (1 - curve.mean) / (curve.a + curve.b + 1)
         return ArmPosterior(
-            shape: .beta(a: a, b: b), logNorm: -logBeta, logBeta: logBeta, location: -cost, scale: scale,
-            mean: scale * mean - cost, deviation: scale * (mean * (1 - mean) / (a + b + 1)).squareRoot())
+            shape: .share, curve: curve, location: -cost, scale: scale, mean: scale * curve.mean - cost,
+            deviation: scale * variance.squareRoot())
     }
 
     /// Student's t around `mean`; `degrees` is more than 2.
     package static func student(mean: Double, scale: Double, degrees: Double) -> ArmPosterior {
-        let logBeta = SpecialFunctions.logBeta(degrees / 2, 0.5)
+        let curve = BetaCurve(a: 0.5, b: degrees / 2)
+        // The density of t from that of y = t² ÷ (degrees + t²), at y = the mean of y.
+        let y = curve.mean
+        let t = (degrees * y / (1 - y)).squareRoot()
+        let slope = 2 * t * degrees / ((degrees + t * t) * (degrees + t * t))
+        let peak = curve.logDensity(y) + log(slope / 2) + (degrees + 1) / 2 * log1p(t * t / degrees)
         return ArmPosterior(
-            shape: .student(degrees: degrees), logNorm: -logBeta - 0.5 * log(degrees), logBeta: logBeta,
-            location: mean, scale: scale, mean: mean, deviation: scale * (degrees / (degrees - 2)).squareRoot())
+            shape: .student(degrees: degrees, peak: peak), curve: curve, location: mean, scale: scale, mean: mean,
+            deviation: scale * (degrees / (degrees - 2)).squareRoot())
     }
 
     /// The density at `x`.
     package func density(_ x: Double) -> Double {
         let z = (x - self.location) / self.scale
         switch self.shape {
-        case .beta(let a, let b):
-            guard z > 0, z < 1 else { return 0 }
-            return exp((a - 1) * log(z) + (b - 1) * log1p(-z) + self.logNorm) / self.scale
-        case .student(let degrees):
-            return exp(self.logNorm - (degrees + 1) / 2 * log1p(z * z / degrees)) / self.scale
+        case .share: return z > 0 && z < 1 ? exp(self.curve.logDensity(z)) / self.scale : 0
+        case .student(let degrees, let peak):
+            return exp(peak - (degrees + 1) / 2 * log1p(z * z / degrees)) / self.scale
         }
     }
 
@@ -52,11 +53,10 @@ package struct ArmPosterior: Sendable, Equatable {
     package func cumulative(_ x: Double) -> Double {
         let z = (x - self.location) / self.scale
         switch self.shape {
-        case .beta(let a, let b): return SpecialFunctions.incompleteBeta(z, a, b, logBeta: self.logBeta)
-        case .student(let degrees):
-            let tail = SpecialFunctions.incompleteBeta(
-                degrees / (degrees + z * z), degrees / 2, 0.5, logBeta: self.logBeta)
-            return z < 0 ? tail / 2 : 1 - tail / 2
+        case .share: return self.curve.cumulative(z)
+        case .student(let degrees, _):
+            let inner = self.curve.cumulative(z * z / (degrees + z * z)) / 2
+            return z < 0 ? 0.5 - inner : 0.5 + inner
         }
     }
 
@@ -64,7 +64,7 @@ package struct ArmPosterior: Sendable, Equatable {
     func bound(isUpper: Bool, tail: Double) -> Double {
         let edge: Double
         switch self.shape {
-        case .beta: edge = isUpper ? self.location + self.scale : self.location
+        case .share: edge = isUpper ? self.location + self.scale : self.location
         case .student: edge = isUpper ? .infinity : -.infinity
         }
         var distance = 4 * self.deviation

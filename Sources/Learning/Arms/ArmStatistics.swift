@@ -72,9 +72,13 @@ package struct ArmStatistics: Sendable, Equatable {
         self.init(version: version, arms: arms.filter { $0.value.trials > 0 }, pool: pool)
     }
 
-    /// The fields that are too old to count, to be deleted.
-    package static func expired(_ names: some Sequence<String>, now: Timestamp) -> [String] {
-        names.filter { name in Field(name).map { $0.age(at: now) > Double((self.daysMax + 1) * self.day) } ?? false }
+    /// The fields that count no more, to be deleted: what is too old, and hours whose sends have all been settled.
+    package static func expired(_ fields: [String: Int64], now: Timestamp) -> [String] {
+        fields.filter { name, count in
+            guard let field = Field(name) else { return false }
+            let age = field.age(at: now)
+            return age > Double((self.daysMax + 1) * self.day) || count == 0 && age > Double(2 * self.day)
+        }.map(\.key).sorted()
     }
 
     /// What campaigns bring in general: each counts for at most a thousand trials, so that the largest does not speak

@@ -9,10 +9,10 @@
 import Glibc
 
 package enum BestArm {
-    private static let tolerance = 1e-12
-    private static let tail = 1e-14
+    private static let tolerance = 1e-11
+    private static let tail = 1e-13
     /// Far more than any real set of posteriors needs; nothing runs on for ever.
-    private static let panelsMax = 20_000
+    private static let panelsMax = 3000
 
     /// For each posterior the probability that its value is the largest. Sums to 1.
     package static func probabilities(_ posteriors: [ArmPosterior]) -> [Double] {
@@ -74,7 +74,7 @@ package enum BestArm {
             from left: Double, _ before: [Double], to right: Double, _ after: [Double], depth: Int
         ) {
             self.panels += 1
-            let isLast = depth >= 48 || self.panels >= BestArm.panelsMax
+            let isLast = depth >= 40 || self.panels >= BestArm.panelsMax
             guard let found = self.panel(left, before, right, after, isLast: isLast) else {
                 let middle = left + (right - left) / 2
                 let between = self.cumulative(middle)

@@ -45,7 +45,6 @@ package struct ContextualTrainer: Sendable {
         package var keptPerDay = 0.95
         /// The more parameters, the finer; a fit takes the cube of it, an encoded model 270 bytes for each.
         package var parametersMax = 512
-        package var drawCount = 64
         /// Texts of one feature that count by themselves.
         package var textsMax = 64
         /// nil: logarithmic unless a reward is negative.

@@ -34,7 +34,7 @@ package struct DelayDistribution: Sendable, Equatable {
         self.points = kept
     }
 
-    /// From observed ages of rewards, each with its weight: the share that had come by the end of each hour-like step.
+    /// From observed ages of rewards, each with its weight: the share that had come by the end of each step of `grid`.
     ///
     /// - Parameter ages: Of rewards whose windows have closed, so that the late ones are among them.
     package init(ages: [(age: Milliseconds, weight: Double)]) {
@@ -46,7 +46,7 @@ package struct DelayDistribution: Sendable, Equatable {
         let total = sums.reduce(0, +)
         var running = 0.0
         var points = [Point(age: Milliseconds(0), share: 0)]
-        for (age, sum) in zip(Self.grid, sums) where total > 0 {
+        for (age, sum) in zip(Self.grid, sums) where running < total {
             running += sum
             points.append(Point(age: Milliseconds(age), share: min(running / total, 1)))
         }

@@ -42,11 +42,10 @@ struct RewardFit {
         self.layOut(scales, unit: link == .log ? 1 : scale)
         guard let (mean, factor) = self.newton(link, previous) else { return nil }
         let deviations = self.draws(factor, seed: seed)
-        guard mean.allSatisfy(\.isFinite), deviations.allSatisfy(\.isFinite) else { return nil }
+        guard mean.allSatisfy(\.isFinite), deviations.allSatisfy({ ($0 * 0) == .zero }) else { return nil }
         return ArmModel(
             version: version, trainedAt: now, link: link, scale: scale, trials: self.total.trials, scales: scales,
-            keys: self.keys, mean: mean.map { Float($0) }, deviations: deviations,
-            drawCount: self.settings.drawCount)
+            keys: self.keys, mean: mean.map { Float($0) }, deviations: deviations)
     }
 
     /// Chooses the parameters and writes each cell as a sparse row of them.
@@ -144,15 +143,15 @@ struct RewardFit {
     }
 
     /// How far draws from the posterior are from its peak, in pairs of opposite ones: so their mean is the peak.
-    private func draws(_ factor: Cholesky, seed: UInt64) -> [Float] {
-        let count = self.settings.drawCount
-        var deviations = [Float](repeating: 0, count: self.keys.count * count)
+    private func draws(_ factor: Cholesky, seed: UInt64) -> [SIMD16<Float>] {
+        let blocks = ArmModel.drawBlocks
+        var deviations = [SIMD16<Float>](repeating: .zero, count: self.keys.count * blocks)
         var gaussian = Gaussian(seed: seed)
-        for pair in 0..<(count / 2) {
-            let draw = factor.solveTransposed(self.keys.map { _ in gaussian.next() })
-            for (index, value) in draw.enumerated() {
-                deviations[index * count + 2 * pair] = Float(value)
-                deviations[index * count + 2 * pair + 1] = -Float(value)
+        for draw in stride(from: 0, to: ArmModel.drawCount, by: 2) {
+            let values = factor.solveTransposed(self.keys.map { _ in gaussian.next() })
+            for (index, value) in values.enumerated() {
+                deviations[index * blocks + draw / 16][draw % 16] = Float(value)
+                deviations[index * blocks + draw / 16][draw % 16 + 1] = -Float(value)
             }
         }
         return deviations
