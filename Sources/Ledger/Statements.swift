@@ -41,6 +41,7 @@ enum Statements {
     static let rewardNext = statement("reward_next", PackageResources.reward_next_sql)
     static let rewardReached = statement("reward_reached", PackageResources.reward_reached_sql)
     static let rewardList = statement("reward_list", PackageResources.reward_list_sql)
+    static let evaluationList = statement("evaluation_list", PackageResources.evaluation_list_sql)
     static let rewardPositions = statement(
         "reward_positions", Array("SELECT shard::int4, xid::text, place FROM reward_streams".utf8))
     static let rewardBefore = statement(
