@@ -211,6 +211,9 @@ let package = Package(
         .testTarget(
             name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], swiftSettings: strict),
         .testTarget(
+            name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], exclude: ["Checks"],
+            swiftSettings: strict),
+        .testTarget(
             name: "LedgerTests",
             dependencies: [
                 "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "Pipeline", "PostgresClient",

@@ -43,6 +43,7 @@ enum Statements {
     static let reach = statement("reach", PackageResources.reach_sql)
     static let revisionNext = statement("revision_next", PackageResources.revision_next_sql)
     static let rewardList = statement("reward_list", PackageResources.reward_list_sql)
+    static let evaluationList = statement("evaluation_list", PackageResources.evaluation_list_sql)
     static let rewardPositions = statement(
         "reward_positions", Array("SELECT shard::int4, xid::text, place FROM reward_streams".utf8))
     static let rewardBefore = statement(
