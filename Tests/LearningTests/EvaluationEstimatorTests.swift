@@ -51,7 +51,7 @@ import Testing
         var covered: [Estimator: Int] = [:]
         var bernstein = 0
         for seed in 0..<100 {
-            let log = SyntheticLog(people: 200, each: 3, seed: UInt64(seed))
+            let log = SyntheticLog(people: 150, each: 3, seed: UInt64(seed))
             let worth = PolicyEvaluation(
                 UniformPolicy(), rows: log.rows, model: RewardModel(fittedTo: log.rows), groupedBy: nil, seed: 11
             ).worth
