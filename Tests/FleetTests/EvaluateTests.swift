@@ -65,7 +65,7 @@ extension FleetTests.Evaluate {
         let (page, numbers) = ("\(world.folder)/report.html", "\(world.folder)/report.json")
         let found = try await world.martlet(
             "evaluate", "--policy", "uniform", "--policy", "best-fixed-hour", "--policy", "vendor", "--policy", file,
-            "--by", "segment", "--html", page, "--json", numbers)
+            "--by", "segment", "--since", "2020-01-01T00:00:00Z", "--html", page, "--json", numbers)
         #expect(found.code == 0, "\(found.err)")
         #expect(found.out.contains("2,400 decisions were read"), "\(found.out)")
         #expect(found.out.contains("13 left out: nothing arrived, or nobody knows whether it did."))
@@ -92,11 +92,12 @@ extension FleetTests.Evaluate {
         // The same again, to the last digit; another campaign; another target.
         let again = try await world.martlet(
             "evaluate", "--policy", "uniform", "--policy", "best-fixed-hour", "--policy", "vendor", "--policy", file,
-            "--by", "segment", "--json", "-")
-        #expect(again.out == written + "\n")
-        let news = try await world.martlet("evaluate", "--campaign", "news", "--target", "click", "--rows", "1000")
+            "--by", "segment", "--since", "2020-01-01T00:00:00Z", "--json", "-")
+        let isSame = again.out == written + "\n"
+        #expect(isSame)
+        let news = try await world.martlet("evaluate", "--campaign", "news", "--target", "click", "--policy", "uniform")
         #expect(news.code == 0 && news.out.contains("800 decisions were read"), "\(news.out)\(news.err)")
-        let thinned = try await world.martlet("evaluate", "--rows", "1000")
+        let thinned = try await world.martlet("evaluate", "--rows", "1000", "--policy", "logged")
         #expect(thinned.out.contains("of the people were kept"), "\(thinned.out)")
     }
 
