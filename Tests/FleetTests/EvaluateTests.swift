@@ -19,8 +19,8 @@ extension FleetTests.Evaluate {
         UPDATE facts SET is_hit = (n * 37 + n / 13) % 100 < CASE WHEN is_b THEN 20 ELSE 8 END * CASE WHEN hour >= 17 THEN 2 ELSE 1 END;
         INSERT INTO decisions (id, shard, source, class, campaign, accepted_at, body)
         SELECT id, 3, 's/' || n, 'marketing', CASE WHEN n % 3 = 0 THEN 'news' ELSE 'cart' END, at, '{}' FROM facts;
-        CREATE FUNCTION pg_temp.t(time timestamptz) RETURNS text LANGUAGE sql AS
-            $$ SELECT to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
+        CREATE FUNCTION pg_temp.t(at timestamptz) RETURNS text LANGUAGE sql AS
+            $$ SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
         INSERT INTO rewards (decision, revision, shard, place, at, state, reward, digest, body)
         SELECT id, 1, 3, n, at + interval '12 hours', 'final', is_hit::int, '', convert_to(jsonb_build_object(
             'schema', 'martlet.reward/1', 'id', id || '#1', 'decision', id, 'user', person, 'campaign',
@@ -65,12 +65,12 @@ extension FleetTests.Evaluate {
         let (page, numbers) = ("\(world.folder)/report.html", "\(world.folder)/report.json")
         let found = try await world.martlet(
             "evaluate", "--policy", "uniform", "--policy", "best-fixed-hour", "--policy", "vendor", "--policy", file,
-            "--by", "segment", "--html", page, "--json", numbers)
+            "--by", "segment", "--since", "2020-01-01T00:00:00Z", "--html", page, "--json", numbers)
         #expect(found.code == 0, "\(found.err)")
         #expect(found.out.contains("2,400 decisions were read"), "\(found.out)")
         #expect(found.out.contains("13 left out: nothing arrived, or nobody knows whether it did."))
         #expect(found.out.contains("left out: the record of the choice cannot be read."))
-        #expect(found.out.contains("left out: the probability of the choice is 0, or was not logged."))
+        #expect(found.out.contains("left out: the probability of the choice is 0 or next to it, or was not logged."))
         #expect(found.out.contains("Against the cohort that is always served at random"))
 
         let written = try String(contentsOfFile: numbers, encoding: .utf8)
@@ -92,11 +92,12 @@ extension FleetTests.Evaluate {
         // The same again, to the last digit; another campaign; another target.
         let again = try await world.martlet(
             "evaluate", "--policy", "uniform", "--policy", "best-fixed-hour", "--policy", "vendor", "--policy", file,
-            "--by", "segment", "--json", "-")
-        #expect(again.out == written + "\n")
-        let news = try await world.martlet("evaluate", "--campaign", "news", "--target", "click", "--rows", "1000")
+            "--by", "segment", "--since", "2020-01-01T00:00:00Z", "--json", "-")
+        let isSame = again.out == written + "\n"
+        #expect(isSame)
+        let news = try await world.martlet("evaluate", "--campaign", "news", "--target", "click", "--policy", "uniform")
         #expect(news.code == 0 && news.out.contains("800 decisions were read"), "\(news.out)\(news.err)")
-        let thinned = try await world.martlet("evaluate", "--rows", "1000")
+        let thinned = try await world.martlet("evaluate", "--rows", "1000", "--policy", "logged")
         #expect(thinned.out.contains("of the people were kept"), "\(thinned.out)")
     }
 

@@ -76,8 +76,8 @@ import Testing
         let good = SyntheticLog(people: 1, each: 1, seed: 1).rows[0]
         #expect(try good.checked().decision == good.decision)
         let changes: [(LoggedRow.Flaw, (inout LoggedRow) -> Void)] = [
-            (.wrongReward, { $0.reward = .nan }), (.wrongReward, { $0.reward = .infinity }),
-            (.noPropensity, { $0.arms?.propensity = 0 }), (.noPropensity, { $0.slots?.propensity = 0 }),
+            (.wrongReward, { $0.reward = .nan }), (.wrongReward, { $0.reward = -1e300 }),
+            (.noPropensity, { $0.arms?.propensity = 0 }), (.noPropensity, { $0.slots?.propensity = 1e-300 }),
             (.wrongPropensity, { $0.arms?.propensity = .nan }), (.wrongPropensity, { $0.slots?.propensity = 1.5 }),
             (.wrongPropensity, { $0.arms?.propensity = -0.1 }),
             (.wrongCandidates, { $0.arms?.probabilities[0] = .nan }),

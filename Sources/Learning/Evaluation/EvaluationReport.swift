@@ -144,8 +144,10 @@ extension PolicyEvaluation {
         }
         guard let interval = best.liftInterval else { return "\(value), from too few people to say how surely." }
         let range = "\(Figures.signed(interval.low)) to \(Figures.signed(interval.high))"
-        if interval.low > 0 { return "\(value): better (95 %: \(range))." }
-        if interval.high < 0 { return "\(value): worse (95 %: \(range))." }
+        // The arithmetic's own noise is no difference.
+        let noise = 1e-9 * max(abs(self.worth.logged), 1e-6)
+        if interval.low > noise { return "\(value): better (95 %: \(range))." }
+        if interval.high < -noise { return "\(value): worse (95 %: \(range))." }
         return "\(value): no difference that could not be chance (95 %: \(range))."
     }
 }

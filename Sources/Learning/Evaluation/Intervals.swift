@@ -29,7 +29,8 @@ package struct ClusterBootstrap: Sendable {
         self.count = max(2, replicates)
     }
 
-    /// 95 % intervals for several statistics of the same draws, by percentiles.
+    /// 95 % intervals for several statistics of the same draws: percentiles, corrected for bias and skewness (BCa; Efron,
+    /// "Better Bootstrap Confidence Intervals", 1987), since rare rewards with large weights are skewed.
     ///
     /// - Parameter zero: What nothing adds up to.
     /// - Returns: For each statistic its interval; nil when there are fewer than two people.
@@ -37,18 +38,6 @@ package struct ClusterBootstrap: Sendable {
         _ rows: some Sequence<(cluster: Int, add: Sums)>, zero: Sums, combine: (inout Sums, Sums) -> Void,
         statistics: (Sums) -> [Double]
     ) -> [Interval]? {
-        let replicates = self.replicates(rows, zero: zero, combine: combine, statistics: statistics)
-        guard let replicates, let width = replicates.first?.count else { return nil }
-        return (0..<width).map { column in
-            let values = replicates.map { $0[column] }.sorted()
-            return Interval(low: Self.quantile(values, 0.025), high: Self.quantile(values, 0.975))
-        }
-    }
-
-    private func replicates<Sums>(
-        _ rows: some Sequence<(cluster: Int, add: Sums)>, zero: Sums, combine: (inout Sums, Sums) -> Void,
-        statistics: (Sums) -> [Double]
-    ) -> [[Double]]? {
         var places: [Int: Int] = [:]
         var groups: [Sums] = []
         for row in rows {
@@ -59,19 +48,70 @@ package struct ClusterBootstrap: Sendable {
             combine(&groups[group], row.add)
         }
         guard groups.count > 1 else { return nil }
+        let replicates = self.replicates(groups, zero: zero, combine: combine, statistics: statistics)
+        let without = Self.withoutEach(groups, zero: zero, combine: combine, statistics: statistics)
+        return without.all.indices.map { column in
+            Self.interval(
+                replicates.map { $0[column] }.sorted(), estimate: without.all[column],
+                without: without.each.map { $0[column] })
+        }
+    }
+
+    private func replicates<Sums>(
+        _ groups: [Sums], zero: Sums, combine: (inout Sums, Sums) -> Void, statistics: (Sums) -> [Double]
+    ) -> [[Double]] {
         var generator = SplitMix64(seed: self.seed)
         let bound = UInt64(groups.count)
-        var found: [[Double]] = []
-        found.reserveCapacity(self.count)
-        for _ in 0..<self.count {
+        return (0..<self.count).map { _ in
             var sum = zero
             for _ in 0..<groups.count {
                 // Lemire's multiplication: biased by less than one in 2^49 here.
                 combine(&sum, groups[Int(generator.next().multipliedFullWidth(by: bound).high)])
             }
-            found.append(statistics(sum))
+            return statistics(sum)
         }
-        return found
+    }
+
+    /// The statistics of all groups, and of all but each, by sums from both ends.
+    private static func withoutEach<Sums>(
+        _ groups: [Sums], zero: Sums, combine: (inout Sums, Sums) -> Void, statistics: (Sums) -> [Double]
+    ) -> (all: [Double], each: [[Double]]) {
+        var after = [zero]
+        for group in groups.reversed() {
+            var sum = after[after.count - 1]
+            combine(&sum, group)
+            after.append(sum)
+        }
+        var before = zero
+        var each: [[Double]] = []
+        for (index, group) in groups.enumerated() {
+            var sum = before
+            combine(&sum, after[groups.count - 1 - index])
+            each.append(statistics(sum))
+            combine(&before, group)
+        }
+        return (statistics(before), each)
+    }
+
+    private static func interval(_ sorted: [Double], estimate: Double, without: [Double]) -> Interval {
+        let count = Double(sorted.count)
+        let below = Double(sorted.count { $0 < estimate }) + Double(sorted.count { $0 == estimate }) / 2
+        let mean = without.reduce(0, +) / Double(without.count)
+        let squares = without.reduce(0) { $0 + (mean - $1) * (mean - $1) }
+        let cubes = without.reduce(0) { $0 + (mean - $1) * (mean - $1) * (mean - $1) }
+        let skew = squares > 0 ? cubes / (6 * squares * squares.squareRoot()) : 0
+        let bias = Normal.quantile(max(0.5, min(count - 0.5, below)) / count)
+        // Draws vary less than people do, by 1/n of the variance, and few people have the tails of Student's t (Hesterberg,
+        // "What Teachers Should Know About the Bootstrap", 2015): the first terms of both.
+        let reach = 1.959964 * (1 + 1.71 / Double(without.count))
+        func share(_ z: Double) -> Double {
+            let shifted = bias + z
+            let scale = 1 - skew * shifted
+            // Beyond the formula's reach the plain percentile stands.
+            guard scale > 0.2, scale.isFinite else { return Normal.share(z) }
+            return Normal.share(bias + shifted / scale)
+        }
+        return Interval(low: Self.quantile(sorted, share(-reach)), high: Self.quantile(sorted, share(reach)))
     }
 
     /// Of sorted values, between neighbours by a straight line.
@@ -102,5 +142,23 @@ package enum EmpiricalBernstein {
         let term = log(4 / (1 - confidence))
         let width = (2 * variance * term / count).squareRoot() + 7 * range * term / (3 * (count - 1))
         return Interval(low: mean - width, high: mean + width)
+    }
+}
+
+/// The normal law.
+enum Normal {
+    /// How much of it lies below `z`.
+    static func share(_ z: Double) -> Double { erfc(-z / 2.0.squareRoot()) / 2 }
+
+    /// The `z` that a share of it lies below, by halving: exact to 1e-9, and nobody waits for it.
+    ///
+    /// - Parameter share: Between 0 and 1.
+    static func quantile(_ share: Double) -> Double {
+        var (low, high) = (-9.0, 9.0)
+        for _ in 0..<34 {
+            let middle = (low + high) / 2
+            if Self.share(middle) < share { low = middle } else { high = middle }
+        }
+        return (low + high) / 2
     }
 }

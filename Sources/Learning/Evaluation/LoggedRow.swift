@@ -128,8 +128,8 @@ extension LoggedRow {
         case unreadableReward = "the reward cannot be read"
         case unreadableChoice = "the record of the choice cannot be read"
         case noChoice = "there was no choice, or nobody knows how probable it was"
-        case wrongReward = "the reward is no finite number"
-        case noPropensity = "the probability of the choice is 0, or was not logged"
+        case wrongReward = "the reward is no number, or beyond all measure"
+        case noPropensity = "the probability of the choice is 0 or next to it, or was not logged"
         case wrongPropensity = "the probability of the choice is not between 0 and 1"
         case notAmongCandidates = "what was chosen is not among the candidates"
         case wrongCandidates = "the candidates are none, or too many, or their probabilities cannot be"
@@ -139,9 +139,12 @@ extension LoggedRow {
     /// The most candidates of one choice: four weeks of hours and more.
     package static let candidatesMax = 1000
 
+    /// Rewards beyond it say nothing but that somebody's sums went wrong.
+    package static let rewardMax = 1e12
+
     /// Refuses what no estimate may be made of.
     package func checked() throws(Flaw) -> LoggedRow {
-        guard self.reward.isFinite else { throw .wrongReward }
+        guard abs(self.reward) <= Self.rewardMax else { throw .wrongReward }
         guard self.arms != nil || self.slots != nil else { throw .noChoice }
         if let arms = self.arms {
             try Self.check(arms.propensity)
@@ -163,7 +166,7 @@ extension LoggedRow {
     }
 
     private static func check(_ propensity: Double) throws(Flaw) {
-        guard propensity != 0 else { throw .noPropensity }
+        guard !(0..<1e-12).contains(propensity) else { throw .noPropensity }
         guard propensity > 0, propensity <= 1 else { throw .wrongPropensity }
     }
 }

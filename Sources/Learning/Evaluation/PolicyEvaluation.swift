@@ -90,7 +90,7 @@ package struct PolicyEvaluation: Sendable {
     package var worth: PolicyWorth
     /// By the values of what was asked for, those with the most rows first.
     package var groups: [(name: String, worth: PolicyWorth)]
-    /// By week, or by day where there are few weeks; a period's name is the day it begins with.
+    /// By week, or by day where that are no more than 24 with some hundreds of rows each; a period's name is the day it begins with.
     package var periods: [(start: Timestamp, worth: PolicyWorth)]
     /// Rows without a choice of this policy's.
     package var withoutChoice: Int
@@ -124,7 +124,7 @@ package struct PolicyEvaluation: Sendable {
         self.name = policy.name
         self.worth = PolicyWorth(terms.map(\.term), seed: seed)
         self.weights = WeightHistogram(terms.map(\.term.weight))
-        self.shadow = shadow.compared(seed: seed)
+        self.shadow = shadow.compared(self.worth, seed: seed)
         self.groups = Self.split(terms, seed: seed, most: 50) { row in
             grouping.map { $0.name(of: row) }
         }.sorted { ($1.worth.rows, $0.name) < ($0.worth.rows, $1.name) }
@@ -216,7 +216,8 @@ enum EvaluationPeriod {
 
     static func length(of times: [Timestamp]) -> Milliseconds {
         guard let first = times.min(), let last = times.max() else { return Milliseconds(self.day) }
-        return Milliseconds(last.since(first).count > 24 * self.day ? 7 * self.day : self.day)
+        let days = last.since(first).count / self.day + 1
+        return Milliseconds(days > 24 || Int64(times.count) < days * 200 ? 7 * self.day : self.day)
     }
 
     static func start(of time: Timestamp, length: Milliseconds) -> Timestamp {

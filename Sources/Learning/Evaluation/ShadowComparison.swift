@@ -35,24 +35,26 @@ struct ShadowTally {
         self.campaigns[campaign, default: Seen()].terms.append(answer.term)
     }
 
-    func compared(seed: UInt64) -> ShadowComparison {
+    /// - Parameter worth: Of the policy on all of these rows.
+    func compared(_ worth: PolicyWorth, seed: UInt64) -> ShadowComparison {
         let sorted = self.campaigns.sorted { ($1.value.terms.count, $0.key) < ($0.value.terms.count, $1.key) }
+        guard !sorted.isEmpty else { return ShadowComparison(all: nil, campaigns: []) }
         var all = Seen()
         for (_, seen) in sorted {
             all.same += seen.same
             all.agreement += seen.agreement
-            all.terms += seen.terms
         }
         return ShadowComparison(
-            all: all.terms.isEmpty ? nil : Self.part(nil, all, seed),
-            campaigns: sorted.prefix(50).map { Self.part($0.key, $0.value, seed) })
+            all: Self.part(nil, all, worth),
+            campaigns: sorted.count == 1
+                ? [Self.part(sorted[0].key, all, worth)]
+                : sorted.prefix(50).map { Self.part($0.key, $0.value, PolicyWorth($0.value.terms, seed: seed)) })
     }
 
-    private static func part(_ campaign: String?, _ seen: Seen, _ seed: UInt64) -> ShadowComparison.Part {
-        let count = Double(seen.terms.count)
-        let worth = PolicyWorth(seen.terms, seed: seed)
+    private static func part(_ campaign: String?, _ seen: Seen, _ worth: PolicyWorth) -> ShadowComparison.Part {
+        let count = Double(max(1, worth.rows))
         return ShadowComparison.Part(
-            campaign: campaign, rows: seen.terms.count, sameChoice: seen.same / count,
+            campaign: campaign, rows: worth.rows, sameChoice: seen.same / count,
             agreement: seen.agreement / count, difference: worth.best?.lift ?? 0, interval: worth.best?.liftInterval)
     }
 }

@@ -43,7 +43,7 @@ struct EvaluationReader {
         let value = self.value(reward)
         // Nothing was sent, and its window was waited for all the same.
         let isHeldOut = reward.executed == nil && reward.outcome == "suppressed"
-        if value.isFinite {
+        if abs(value) <= LoggedRow.rewardMax {
             self.log.outcomes.append(
                 LoggedOutcome(user: reward.user, campaign: reward.campaign, reward: value, isHeldOut: isHeldOut))
         }

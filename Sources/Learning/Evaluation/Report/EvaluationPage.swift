@@ -119,8 +119,8 @@ package enum EvaluationPage {
                 "<figure><h3>\(HTML.escaped(policy.name))</h3>\(EvaluationPlots.periods(policy, series: index))</figure>"
         }
         return text
-            + "<p class=\"note\">More than logged, by DR, with 95 % intervals. By day, or by week where there are "
-            + "more than 24 days.</p></section>\n"
+            + "<p class=\"note\">More than logged, by DR, with 95 % intervals. By week, or by day where there are enough rows. "
+            + "Grey: hardly any overlap.</p></section>\n"
     }
 
     private static func rhythms(_ report: EvaluationReport) -> String {
@@ -170,7 +170,8 @@ package enum EvaluationPage {
         let shown = report.policies.filter { $0.name != "logged" && $0.shadow.all != nil }
         guard !shown.isEmpty else { return "" }
         var text = "<section><h2>Against the live choices</h2><div class=\"wide\"><table><thead><tr><th>policy</th>"
-        text += "<th>campaign</th><th>rows</th><th>same choice</th><th>probability of what was chosen</th>"
+        text +=
+            "<th class=\"left\">campaign</th><th>rows</th><th>same choice</th><th>probability of what was chosen</th>"
         text += "<th>a decision would bring</th></tr></thead><tbody>"
         for policy in shown {
             for part in (policy.shadow.all.map { [$0] } ?? []) + policy.shadow.campaigns.prefix(12) {
@@ -204,12 +205,12 @@ package enum EvaluationPage {
         .warn h2{margin:.6rem 0 .2rem;font-size:1rem}
         .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.86rem;font-variant-numeric:tabular-nums;width:100%}
         th,td{padding:.35rem .45rem;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top;white-space:nowrap}
-        th:first-child,td.left{text-align:left}thead th{color:var(--soft);font-weight:600}
+        th:first-child,th.left,td.left{text-align:left}thead th{color:var(--soft);font-weight:600}
         td small{display:block;color:var(--soft);font-size:.74rem}tr.thin td,tr.thin th{color:var(--soft)}
         figure{margin:.6rem 0;break-inside:avoid}figcaption,.note,footer{color:var(--soft);font-size:.85rem}
         footer{margin-top:2.5rem;border-top:1px solid var(--rule)}
         svg{width:100%;height:auto;display:block}.pair{display:grid;gap:1rem 2rem;\
-        grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));align-items:start}
+        grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));align-items:start}.pair figure:first-child{grid-row:span 2}
         svg text{fill:var(--soft);font-size:11px}svg text.name{fill:var(--ink);font-size:13px}svg text.small{font-size:9px}
         .grid{stroke:var(--rule);stroke-width:1}.zero{stroke:var(--soft);stroke-width:1}
         .whisker{stroke-width:2;stroke:var(--c)}.curve{fill:none;stroke:var(--c);stroke-width:1.8}

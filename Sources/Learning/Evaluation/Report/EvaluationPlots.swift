@@ -48,7 +48,10 @@ enum EvaluationPlots {
         svg.line((64, axis.place(0)), (708, axis.place(0)), "zero")
         let step = 644 / Double(max(1, shown.count))
         let skip = max(1, (shown.count + 9) / 10)
-        var points: [(x: Double, y: Double)] = []
+        let points = shown.enumerated().compactMap { index, period in
+            period.worth.best.map { (x: 64 + (Double(index) + 0.5) * step, y: axis.place($0.lift)) }
+        }
+        svg.path(points, "trend s\(series % Self.seriesCount)")
         for (index, period) in shown.enumerated() {
             let x = 64 + (Double(index) + 0.5) * step
             if index % skip == 0 {
@@ -59,13 +62,11 @@ enum EvaluationPlots {
             if let interval = best.liftInterval {
                 svg.line((x, axis.place(interval.low)), (x, axis.place(interval.high)), "whisker \(style)")
             }
-            points.append((x, axis.place(best.lift)))
             svg.dot(
                 (x, axis.place(best.lift)), "dot \(style)", radius: 3.5,
                 title: "\(period.start.rfc3339.prefix(10)): \(EvaluationText.signed(best.lift, best.liftInterval)), "
                     + "\(period.worth.rows) rows")
         }
-        svg.path(points, "trend s\(series % Self.seriesCount)")
         return svg.text("Lift of \(policy.name) over time")
     }
 
@@ -109,18 +110,18 @@ enum EvaluationPlots {
 
     /// Expected against seen, by tenths.
     static func calibration(_ calibration: Calibration, isShare: Bool) -> String {
-        var svg = SVG(width: 420, height: 330)
+        var svg = SVG(width: 340, height: 292)
         let bins = calibration.bins
         let all = bins.flatMap { [$0.expected, $0.seen, $0.interval.low, $0.interval.high] }
-        let across = Axis(all, from: 64, to: 408)
-        let up = Axis(all, from: 282, to: 10)
+        let across = Axis(all, from: 56, to: 330)
+        let up = Axis(all, from: 244, to: 10)
         for tick in up.ticks {
-            svg.line((64, up.place(tick)), (408, up.place(tick)), "grid")
-            svg.label(up.text(tick, isShare: isShare), (58, up.place(tick) + 4), anchor: "end")
-            svg.line((across.place(tick), 10), (across.place(tick), 282), "grid")
-            svg.label(across.text(tick, isShare: isShare), (across.place(tick), 298))
+            svg.line((56, up.place(tick)), (330, up.place(tick)), "grid")
+            svg.label(up.text(tick, isShare: isShare), (50, up.place(tick) + 4), anchor: "end")
+            svg.line((across.place(tick), 10), (across.place(tick), 244), "grid")
+            svg.label(across.text(tick, isShare: isShare), (across.place(tick), 260))
         }
-        svg.line((64, up.place(across.low)), (408, up.place(across.high)), "zero")
+        svg.line((56, up.place(across.low)), (330, up.place(across.high)), "zero")
         for bin in bins {
             let x = across.place(bin.expected)
             svg.line((x, up.place(bin.interval.low)), (x, up.place(bin.interval.high)), "whisker s0")
@@ -129,8 +130,8 @@ enum EvaluationPlots {
                 title: "expected \(Figures.short(bin.expected)), seen \(EvaluationText.range(bin.seen, bin.interval)), "
                     + "\(bin.rows) rows")
         }
-        svg.label("expected by the model", (236, 322), "axis")
-        svg.label("seen", (12, 14), anchor: "start", "axis")
+        svg.label("expected by the model", (197, 284), "axis")
+        svg.label("seen", (6, 14), anchor: "start", "axis")
         return svg.text("What the model expected against what came, by tenths of the rows")
     }
 

@@ -119,6 +119,7 @@ struct Axis {
 
     private static func ticks(_ low: Double, _ high: Double, _ count: Int) -> [Double] {
         let raw = (high - low) / Double(max(1, count))
+        guard raw > 1e-12, raw < 1e15 else { return [] }
         var step = 1.0
         while step > raw { step /= 10 }
         while step * 10 <= raw { step *= 10 }
