@@ -208,6 +208,9 @@ let package = Package(
             dependencies: ["DeliveryModel", "LocalServers", "RedisClient", logging, nioPosix],
             exclude: ["Checks"], swiftSettings: strict),
         .testTarget(
+            name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], exclude: ["Checks"],
+            swiftSettings: strict),
+        .testTarget(
             name: "LedgerTests",
             dependencies: [
                 "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "Pipeline", "PostgresClient",

@@ -40,7 +40,11 @@ enum Statements {
     static let rewardGive = statement("reward_give", PackageResources.reward_give_sql)
     static let rewardNext = statement("reward_next", PackageResources.reward_next_sql)
     static let rewardReached = statement("reward_reached", PackageResources.reward_reached_sql)
+    static let openChoices = statement("open_choices", PackageResources.open_choices_sql)
+    static let reach = statement("reach", PackageResources.reach_sql)
+    static let revisionNext = statement("revision_next", PackageResources.revision_next_sql)
     static let rewardList = statement("reward_list", PackageResources.reward_list_sql)
+    static let evaluationList = statement("evaluation_list", PackageResources.evaluation_list_sql)
     static let rewardPositions = statement(
         "reward_positions", Array("SELECT shard::int4, xid::text, place FROM reward_streams".utf8))
     static let rewardBefore = statement(

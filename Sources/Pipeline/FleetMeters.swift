@@ -156,6 +156,36 @@ extension FleetMeters {
         }
     }
 
+    // MARK: Choices
+
+    func choseArm(_ made: MadeChoice.OfArm) {
+        self.chose("arm", made.draw)
+    }
+
+    func choseSlot(_ made: MadeChoice.OfSlot) {
+        self.chose("slot", made.draw)
+        self.registry.histogram(.feasibleSlots).observe(Double(made.hours.count))
+        for (reason, count) in made.removed { self.registry.counter(.slotsRemoved, reason).increment(by: count) }
+    }
+
+    private func chose(_ what: String, _ draw: MadeChoice.Draw) {
+        let policy = String(draw.policy.prefix { $0 != "@" })
+        self.registry.counter(.choices, what, policy, draw.isCohort ? "yes" : "no").increment()
+        for note in draw.notes {
+            // What is said of features has their names in it.
+            let kind = note.hasPrefix("context.") || note.hasPrefix("and ") ? "context" : note
+            self.registry.counter(.choiceNotes, what, kind).increment()
+        }
+    }
+
+    func activity(isCounted: Bool) {
+        self.registry.counter(.activities, isCounted ? "counted" : "refused").increment()
+    }
+
+    func taught(_ count: Int) {
+        self.registry.counter(.rewardsTaught).increment(by: count)
+    }
+
     func published(_ count: Int) {
         self.registry.counter(.rewardsPublished).increment(by: count)
     }

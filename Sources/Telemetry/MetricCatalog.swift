@@ -14,7 +14,8 @@ package enum MetricCatalog {
         .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .smsReceived, .smppEvents,
         .receipts, .lookups,
         .webhookItems, .mailResults, .trackingRequests, .sightings, .sightingsSpilled, .verdicts, .rewardsGiven,
-        .rewardsPublished, .modelRefused, .fits, .httpRequests,
+        .rewardsPublished, .rewardsTaught, .choices, .choiceNotes, .slotsRemoved, .activities, .modelRefused, .fits,
+        .httpRequests,
         .metricsOverflow, .processCPU,
     ]
 
@@ -30,7 +31,8 @@ package enum MetricCatalog {
 
     /// Every histogram.
     package static let histograms: [HistogramMetric] = [
-        .queueWait, .send, .endToEnd, .ledgerCommit, .ledgerCommitRows, .scheduleTardiness, .fitTime, .httpRequestTime,
+        .queueWait, .send, .endToEnd, .ledgerCommit, .ledgerCommitRows, .scheduleTardiness, .feasibleSlots, .fitTime,
+        .httpRequestTime,
     ]
 
     /// Every declaration, in the order of the names.

@@ -5,6 +5,7 @@ import SettingsFile
 
 struct LearningSettings: Sendable {
     var fits = FitRules()
+    var choices = ChoiceSettings()
 
     init() {}
 
@@ -26,6 +27,7 @@ struct LearningSettings: Sendable {
         }
         self.fits.retention.newest = learning.integer(
             "keep_snapshots", in: 2...100_000, default: self.fits.retention.newest)
+        self.choices = ChoiceSettings(learning)
         learning.finish()
     }
 }

@@ -114,9 +114,9 @@ struct Settings: Sendable {
             }
         }
         schedule.finish()
-        self.admission = AdmissionSettings(root, zones: Self.zones)
-        self.feedback = FeedbackSettings(root, resolved: resolved)
         self.learning = LearningSettings(root)
+        self.admission = AdmissionSettings(root, zones: Self.zones, arms: self.learning.choices.armPolicy)
+        self.feedback = FeedbackSettings(root, resolved: resolved)
         let channels = root.section("channels")
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)
         self.templatesFolder = channels.string("templates").map(resolved) ?? resolved(self.templatesFolder)
