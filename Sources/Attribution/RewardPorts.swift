@@ -262,15 +262,22 @@ package struct RecordedRevision: Sendable {
 /// The ledger, as those see it who learn from rewards.
 package protocol RevisionLedger: Sendable {
     /// The revisions that come after these positions, in the order of the streams; at most `limit` of each shard.
-    func revisions(after positions: [RewardPosition], limit: Int) async throws(LedgerError) -> [RecordedRevision]
+    ///
+    /// - Parameter onlyChosen: Only of decisions for which something was chosen; and the last one that was looked at in each
+    ///   shard, with an empty body.
+    func revisions(
+        after positions: [RewardPosition], onlyChosen: Bool, limit: Int
+    ) async throws(LedgerError) -> [RecordedRevision]
+    /// Whether rewards are on record from transactions that this PostgreSQL has not come to.
+    func isRewardOrderLost() async throws(LedgerError) -> Bool
     /// Takes or keeps the lease `name` for `seconds`; false while somebody else has it.
     func hold(_ name: String, as holder: String, seconds: Int) async throws(LedgerError) -> Bool
 }
 
 /// The ledger, as the fit of arms sees it.
 package protocol ArmHistoryLedger: RevisionLedger {
-    /// The last reward of a shard that was given longer ago than `age`.
-    func rewardPosition(inShard shard: Int, before age: Milliseconds) async throws(LedgerError) -> RewardPosition
+    /// A transaction from which on rewards were given at or after a moment; nil where there are none.
+    func rewardStart(since moment: Timestamp) async throws(LedgerError) -> UInt64?
     /// What was sent, waits for reactions, and has brought none: the newest first.
     func openChoices(limit: Int) async throws(LedgerError) -> [OpenChoice]
 }

@@ -139,7 +139,9 @@ package struct Rewarder: Sendable {
             propensity: propensity, arms: facts.candidates,
             slots: course == nil ? nil : facts.choice?.slot?.hours.count ?? 1, context: decision.context,
             armPolicy: facts.chosen.policy, slotPolicy: facts.choice?.slot?.draw.policy,
-            seed: facts.chosen.seed ?? facts.choice?.slot?.draw.seed, outcome: facts.end?.state,
+            // Where there was no choice of an arm, that of the slot is the one to be drawn again.
+            seed: facts.choice.flatMap { $0.arm == nil ? $0.slot?.draw.seed : nil } ?? facts.chosen.seed,
+            outcome: facts.end?.state,
             decidedAt: facts.acceptedAt,
             sentAt: sent.first?.closedAt, windowClosesAt: facts.now)
     }

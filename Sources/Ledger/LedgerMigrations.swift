@@ -34,5 +34,8 @@ enum LedgerMigrations {
             number: 13, name: "choices", sql: String(decoding: PackageResources._013_choices_sql, as: UTF8.self)),
         PostgresMigration(
             number: 14, name: "snapshots", sql: String(decoding: PackageResources._014_snapshots_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 15, name: "learning paths",
+            sql: String(decoding: PackageResources._015_learning_paths_sql, as: UTF8.self)),
     ]
 }

@@ -72,6 +72,7 @@ package final class Intake: DecisionIntake {
         switch try await self.ledger.accept(arrival) {
         case .accepted(let delivery, let opened):
             self.meters.accepted(source: "redis")
+            if let choice = arrival.choice { self.chooser.accepted(arrival.decision, choice) }
             return .accepted(delivery, opened)
         case .known:
             return .known
@@ -141,6 +142,7 @@ package final class Intake: DecisionIntake {
         switch try await self.ledger.accept(arrival) {
         case .accepted:
             self.meters.accepted(source: "http")
+            if let choice { self.chooser.accepted(decision, choice) }
             return (.accepted(id: decision.id), work)
         case .known:
             return (.accepted(id: decision.id), work)

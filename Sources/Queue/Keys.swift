@@ -43,7 +43,7 @@ package enum Keys {
     package static func activity(_ shard: Int) -> String { "martlet:{\(shard)}:activity" }
     /// How many messages are planned for an hour.
     static func planned(_ channel: ChannelKind, _ hour: Timestamp) -> String {
-        "martlet:planned:\(channel.rawValue):\(hour.milliseconds / 3_600_000)"
+        "martlet:{planned}:\(channel.rawValue):\(hour.milliseconds / 3_600_000)"
     }
     /// Where an owner's counts are in a shard.
     static func counts(_ shard: Int, _ owner: CountOwner) -> String {

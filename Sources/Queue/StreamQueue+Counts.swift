@@ -5,17 +5,23 @@ import RedisClient
 extension StreamQueue: CountStore {
     /// Whom nothing happened to for so long is forgotten.
     private static let memory = 400 * 86_400
+    /// Arms and levels of campaigns that nothing came for are forgotten once nothing of theirs counts any more.
+    private static let sharedMemory = 92 * 86_400
+    /// A person with more open sends than fit here is a machine, or many.
+    private static let fieldsMax = 1000
+    /// What a shard's position is while its counts are being forgotten: no position, so nothing is counted.
+    private static let forgetting = "forgetting"
 
     package func counts(ofUser user: String) async throws(QueueError) -> [CountField] {
         let shard = Shard.of(userID: user, count: self.settings.shards)
-        let reply = try await self.redis.queueSend(RedisCommand("HGETALL", Keys.rhythm(shard, user)))
+        let reply = try await self.choosing.queueSend(RedisCommand("HGETALL", Keys.rhythm(shard, user)))
         try reply.orThrow()
         return Self.fields(reply)
     }
 
     package func counts(of owner: CountOwner) async throws(QueueError) -> [[CountField]] {
         let shards = owner.isShared ? Array(0..<self.settings.shards) : []
-        let replies = try await self.redis.queuePipeline(
+        let replies = try await self.choosing.queuePipeline(
             shards.map { RedisCommand("HGETALL", Keys.counts($0, owner)) })
         var lists: [[CountField]] = []
         for reply in replies {
@@ -40,7 +46,9 @@ extension StreamQueue: CountStore {
         _ updates: [CountUpdate], shard: Int, from: String?, to: String
     ) async throws(QueueError) -> String? {
         let (keys, persons, operations) = Self.operations(updates, shard)
-        let head: [any RedisArgument & Sendable] = [from ?? "", to, Self.memory, persons]
+        let head: [any RedisArgument & Sendable] = [
+            from ?? "", to, Self.memory, Self.sharedMemory, persons, Self.fieldsMax,
+        ]
         let call = RedisScriptCall(
             Scripts.count, keys: [Keys.counted(shard)] + keys, arguments: head + operations)
         var now: String?
@@ -52,7 +60,8 @@ extension StreamQueue: CountStore {
     }
 
     package func forgetCounts(shard: Int) async throws(QueueError) {
-        // The position last: what is interrupted begins anew.
+        // Whoever finds this marks and begins anew, should we be interrupted.
+        try await self.redis.queueSend(RedisCommand("SET", Keys.counted(shard), Self.forgetting)).orThrow()
         for pattern in Keys.countPatterns(shard) {
             var cursor = "0"
             repeat {
@@ -67,19 +76,22 @@ extension StreamQueue: CountStore {
     }
 
     package func note(_ updates: [(shard: Int, update: CountUpdate)]) async throws(QueueError) {
-        var commands: [RedisCommand] = []
+        var calls: [RedisScriptCall] = []
         for (shard, update) in updates {
-            let key = Keys.counts(shard, update.owner)
+            var arguments: [any RedisArgument & Sendable] = [
+                update.owner.isShared ? Self.sharedMemory : Self.memory, Self.fieldsMax,
+            ]
             for change in update.changes {
                 switch change {
-                case .add(let field, let amount): commands.append(RedisCommand("HINCRBY", key, field, amount))
-                case .set(let field, let value): commands.append(RedisCommand("HSET", key, field, value))
-                case .remove(let field): commands.append(RedisCommand("HDEL", key, field))
+                case .add(let field, let amount): arguments += ["+", field, amount]
+                case .set(let field, let value): arguments += ["=", field, value]
+                case .remove(let field): arguments += ["-", field, ""]
                 }
             }
-            if !update.owner.isShared { commands.append(RedisCommand("EXPIRE", key, Self.memory)) }
+            calls.append(
+                RedisScriptCall(Scripts.note, keys: [Keys.counts(shard, update.owner)], arguments: arguments))
         }
-        for reply in try await self.redis.queuePipeline(commands) { try reply.orThrow() }
+        for reply in try await self.redis.queueEvaluate(calls) { try reply.orThrow() }
     }
 
     package func users(
@@ -144,14 +156,12 @@ extension StreamQueue: PlanStore {
     private static let planMemory = 9 * 86_400
 
     package func planned(_ channel: ChannelKind, hours: [Timestamp]) async throws(QueueError) -> [Int] {
-        let replies = try await self.redis.queuePipeline(
-            hours.map { RedisCommand("GET", Keys.planned(channel, $0)) })
-        var counts: [Int] = []
-        for reply in replies {
-            try reply.orThrow()
-            counts.append(reply.text.flatMap { Int($0) } ?? 0)
-        }
-        return counts
+        guard !hours.isEmpty else { return [] }
+        var command = RedisCommand("MGET")
+        for hour in hours { command.append(Keys.planned(channel, hour)) }
+        let reply = try await self.choosing.queueSend(command)
+        try reply.orThrow()
+        return (reply.array ?? []).map { $0.text.flatMap { Int($0) } ?? 0 }
     }
 
     package func plan(_ channel: ChannelKind, hour: Timestamp) async throws(QueueError) {
@@ -175,7 +185,8 @@ extension StreamQueue: ActivityQueue {
     package func activities(
         limit: Int, forgotten: Bool
     ) async throws(QueueError) -> [(shard: Int, entry: String, activity: Activity?)] {
-        let each = max(1, limit / self.settings.shards)
+        // Most producers that know no shards write to one.
+        let each = max(1, limit / min(self.settings.shards, 4))
         var entries = try await self.activityTail.read(limit: each)
         if forgotten { entries += try await self.activityTail.takeOver(idle: Self.activitySilence, limit: each) }
         return entries.map { ($0.shard, $0.id, Self.activity($0)) }

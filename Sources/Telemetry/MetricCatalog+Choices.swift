@@ -24,7 +24,8 @@ extension CounterMetric {
         labels: [
             .choice,
             .closed(
-                "note", "counts_unavailable", "reach_unavailable", "plans_unavailable", "zone_guessed",
+                "note", "counts_unavailable", "counts_stale", "reach_unavailable", "plans_unavailable", "zone_guessed",
+                "capacity_full",
                 "nothing_feasible", "nobody_known", "context", "fallback:nothing_known", "fallback:no_probabilities"),
         ],
         alertOn: "`counts_unavailable` for minutes: Redis does not answer, and choices are those of the many.",

@@ -61,7 +61,7 @@ package protocol CountStore: Sendable {
     ) async throws(QueueError) -> String?
     /// Forgets a shard's counts, position and all: it is counted from the beginning.
     func forgetCounts(shard: Int) async throws(QueueError)
-    /// Changes that may be repeated without harm.
+    /// Changes by themselves: one that is lost or repeated does little harm.
     func note(_ updates: [(shard: Int, update: CountUpdate)]) async throws(QueueError)
     /// The counts of some people, and where to go on; begin with "0", which also means the end. Who changes meanwhile may
     /// come twice or not at all.

@@ -184,7 +184,7 @@ package struct ModelRetention: Sendable, Equatable {
     /// For how many days one of each day does.
     package var days: Int
 
-    package init(newest: Int = 200, days: Int = 90) {
+    package init(newest: Int = 2000, days: Int = 90) {
         self.newest = newest
         self.days = days
     }

@@ -35,12 +35,21 @@ package struct ArmStatistics: Sendable, Equatable {
     /// How many days are kept at all.
     package static let daysMax: Int64 = 90
 
-    package init(version: Int, arms: [String: Tally], pool: Tally? = nil) {
+    /// - Parameter total: Of all arms of the campaign, where `arms` are only some of them.
+    package init(version: Int, arms: [String: Tally], total: Tally? = nil, pool: Tally? = nil) {
         self.version = version
         self.arms = arms.filter { $0.value.trials.isFinite && $0.value.sum.isFinite && $0.value.squares.isFinite }
         // In the order of names: sums of floating-point numbers depend on it, and choices have to be repeatable.
-        self.total = self.arms.sorted { $0.key < $1.key }.reduce(into: Tally()) { $0 += $1.value }
+        self.total = total ?? self.arms.sorted { $0.key < $1.key }.reduce(into: Tally()) { $0 += $1.value }
         self.pool = pool
+    }
+
+    /// What is known of these arms, and of the campaign as a whole.
+    package func only(_ ids: [String]) -> ArmStatistics {
+        let wanted = Set(ids)
+        return ArmStatistics(
+            version: self.version, arms: self.arms.filter { wanted.contains($0.key) }, total: self.total,
+            pool: self.pool)
     }
 
     /// From the fields that lessons were added up in (`ArmLesson`). Fields of another form are passed over.

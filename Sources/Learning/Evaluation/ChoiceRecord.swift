@@ -57,8 +57,18 @@ package struct ChoiceRecord: Sendable, Equatable {
             throw .wrongHours
         }
         return LoggedRow.Slots(
-            hours: hours, first: first, starts: starts, chosen: chosen, propensity: propensity,
+            hours: hours, first: Self.hourStart(first, starts), starts: starts, chosen: chosen, propensity: propensity,
             isCohort: part["cohort"] == .bool(true), policy: part["policy"]?.string)
+    }
+
+    /// The first candidate may begin within its hour: when that hour began, by when most of the others do.
+    private static func hourStart(_ first: Timestamp, _ starts: [Int]) -> Timestamp {
+        var counts: [Int: Int] = [:]
+        for start in starts.dropFirst() where start >= 0 { counts[start % 3600, default: 0] += 1 }
+        guard let usual = counts.max(by: { ($0.value, -$0.key) < ($1.value, -$1.key) })?.key, usual > 0 else {
+            return first
+        }
+        return first.advanced(by: .seconds(Int64(usual - 3600)))
     }
 
     private static func integer(_ value: JSONValue?) -> Int? {

@@ -42,9 +42,9 @@ package struct LoggedRow: Sendable {
     package struct Slots: Sendable, Equatable {
         /// For each candidate hour its hour of the week in the person's own time: 0…167, Monday 00:00 is 0.
         package var hours: [UInt8]
-        /// When the first candidate hour begins.
+        /// When the hour of the first candidate begins.
         package var first: Timestamp
-        /// For each candidate how many hours after `first` it begins.
+        /// For each candidate how many seconds after the first it begins.
         package var starts: [Int]
         /// Where in `hours` the chosen one lies.
         package var chosen: Int

@@ -66,6 +66,7 @@ struct ArmInputs: Sendable {
             var counts = JSONObject()
             counts["version"] = .integer(Int64(statistics.version))
             counts["arms"] = .object(arms)
+            counts["total"] = Self.json(statistics.total)
             if let pool = statistics.pool { counts["pool"] = Self.json(pool) }
             object["statistics"] = .object(counts)
         }
@@ -94,7 +95,8 @@ struct ArmInputs: Sendable {
             var tallies: [String: ArmStatistics.Tally] = [:]
             for member in arms.members { tallies[member.name] = Self.tally(member.value) }
             statistics = ArmStatistics(
-                version: Int(exactly: version) ?? 0, arms: tallies, pool: counts["pool"].flatMap(Self.tally))
+                version: Int(exactly: version) ?? 0, arms: tallies, total: counts["total"].flatMap(Self.tally),
+                pool: counts["pool"].flatMap(Self.tally))
         }
         self.init(
             policy: read, statistics: statistics, price: price,

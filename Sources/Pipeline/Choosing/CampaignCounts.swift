@@ -1,6 +1,7 @@
-/// What arms brought so far, campaign by campaign, kept for a few seconds; and the price of each budget.
+/// What arms brought so far, campaign by campaign, read every few seconds; and the price of each budget.
 ///
-/// A choice never waits for more than the first look: later ones happen beside it.
+/// A choice waits for the first look at a campaign only, and all who come meanwhile wait for the same one. Later looks happen
+/// beside the choices.
 import DeliveryModel
 import Learning
 import ThreadBridge
@@ -8,111 +9,97 @@ import ThreadBridge
 final class CampaignCounts: Sendable {
     struct Known: Sendable {
         var statistics: ArmStatistics?
-        var price: Double
-        /// Whether counts should have been there and could not be read.
-        var isMissing: Bool
+        var price = 0.0
+        /// What is wrong with it; nil where nothing is.
+        var note: String?
+
+        static let missing = Known(note: "counts_unavailable")
     }
 
-    private struct Entry {
-        var fields: [String: Int64]
+    private struct Entry: Sendable {
+        var statistics: ArmStatistics
+        var spent: Double
+        var price: Double
         var readAt: Timestamp
-        var price = 0.0
-        var pricedAt: Timestamp
-        var isReading = false
+    }
+
+    private struct Slot {
+        var entry: Entry?
+        var failedAt: Timestamp?
+        var reading: Task<Entry?, Never>?
     }
 
     private static let freshFor = Milliseconds.seconds(5)
-    /// At most so many campaigns are remembered: those that were asked for last.
+    private static let staleAfter = Milliseconds.seconds(60)
+    /// A store that did not answer is left alone for a moment.
+    private static let restsFor = Milliseconds.seconds(2)
+    /// At most so many campaigns are remembered.
     private static let campaignsMax = 5000
-    /// The price of a budget moves in steps of this length.
-    private static let priceStep = Milliseconds.seconds(60)
+    /// How many campaigns say what campaigns bring in general.
+    private static let poolMax = 8
 
     private let store: (any CountStore)?
-    private let entries = Protected<[String: Entry]>([:])
+    private let slots = Protected<[String: Slot]>([:])
 
     init(_ store: (any CountStore)?) {
         self.store = store
     }
 
     func known(of campaign: String, _ policy: ArmPolicy, now: Timestamp) async -> Known {
-        guard let store = self.store else { return Known(statistics: nil, price: 0, isMissing: false) }
-        var entry = self.entries.withLock { $0[campaign] }
-        if entry == nil {
-            guard let fields = await Self.read(campaign, store) else {
-                return Known(statistics: nil, price: 0, isMissing: true)
+        guard let store = self.store else { return Known() }
+        let (entry, reading) = self.slots.withLock { slots -> (Entry?, Task<Entry?, Never>?) in
+            if slots.count >= Self.campaignsMax, slots[campaign] == nil { slots = [:] }
+            var slot = slots[campaign] ?? Slot()
+            defer { slots[campaign] = slot }
+            // A clock that was set back must not keep what is old.
+            let isFresh = slot.entry.map { abs(now.since($0.readAt).count) < Self.freshFor.count } ?? false
+            let rests = slot.failedAt.map { abs(now.since($0).count) < Self.restsFor.count } ?? false
+            if slot.reading == nil, !isFresh, !rests {
+                let before = slot.entry
+                slot.reading = Task { await self.read(campaign, policy, after: before, from: store, now: now) }
             }
-            let fresh = Entry(fields: fields, readAt: now, pricedAt: Timestamp(milliseconds: 0))
-            entry = fresh
-            self.keep(fresh, campaign)
-        } else if let known = entry, Self.isOld(known, now), self.begins(campaign) {
-            Task {
-                let fields = await Self.read(campaign, store)
-                self.entries.withLock { entries in
-                    entries[campaign]?.isReading = false
-                    guard let fields else { return }
-                    entries[campaign]?.fields = fields
-                    entries[campaign]?.readAt = now
-                }
+            return (slot.entry, slot.reading)
+        }
+        if let entry { return Self.known(entry, now: now) }
+        guard let fresh = await reading?.value else { return .missing }
+        return Self.known(fresh, now: now)
+    }
+
+    private static func known(_ entry: Entry, now: Timestamp) -> Known {
+        let isStale = abs(now.since(entry.readAt).count) > self.staleAfter.count
+        return Known(statistics: entry.statistics, price: entry.price, note: isStale ? "counts_stale" : nil)
+    }
+
+    private func read(
+        _ campaign: String, _ policy: ArmPolicy, after before: Entry?, from store: any CountStore, now: Timestamp
+    ) async -> Entry? {
+        let fields = await Self.fields(campaign, store)
+        return self.slots.withLock { slots in
+            var slot = slots[campaign] ?? Slot()
+            defer { slots[campaign] = slot }
+            slot.reading = nil
+            guard let fields else {
+                slot.failedAt = now
+                return slot.entry
             }
-        }
-        guard let entry else { return Known(statistics: nil, price: 0, isMissing: true) }
-        let price = policy.budget.map { self.price(of: campaign, $0, entry, now: now) } ?? 0
-        return Known(
-            statistics: ArmStatistics(
-                version: Int(clamping: entry.readAt.milliseconds / 1000), fields: entry.fields, now: now,
-                delays: .assumed, keptPerDay: policy.keptPerDay, pool: self.pool(now: now, policy, besides: campaign)),
-            price: price, isMissing: false)
-    }
-
-    private static func isOld(_ entry: Entry, _ now: Timestamp) -> Bool {
-        // A clock that was set back must not keep old counts for ever.
-        abs(now.since(entry.readAt).count) >= self.freshFor.count && !entry.isReading
-    }
-
-    private func begins(_ campaign: String) -> Bool {
-        self.entries.withLock { entries in
-            guard entries[campaign]?.isReading == false else { return false }
-            entries[campaign]?.isReading = true
-            return true
-        }
-    }
-
-    private func keep(_ entry: Entry, _ campaign: String) {
-        self.entries.withLock { entries in
-            if entries.count >= Self.campaignsMax, let oldest = entries.min(by: { $0.value.readAt < $1.value.readAt }) {
-                entries[oldest.key] = nil
+            let others = slots.lazy.filter { $0.key != campaign }.compactMap { $0.value.entry?.statistics }
+            let statistics = ArmStatistics(
+                version: Int(clamping: now.milliseconds / 1000), fields: fields, now: now, delays: .assumed,
+                keptPerDay: policy.keptPerDay, pool: ArmStatistics.pool(of: Array(others.prefix(Self.poolMax))))
+            var entry = Entry(statistics: statistics, spent: 0, price: 0, readAt: now)
+            if let budget = policy.budget {
+                entry.spent = ArmSpending.spent(fields, budget.span, now: now)
+                entry.price = BudgetPacer.price(
+                    spent: entry.spent, elapsedShare: budget.elapsedShare(at: now), budget: budget.amount,
+                    previous: before?.price ?? 0)
             }
-            entries[campaign] = entry
+            slot.entry = entry
+            slot.failedAt = nil
+            return entry
         }
     }
 
-    private func price(
-        of campaign: String, _ budget: ArmPolicy.Budget, _ entry: Entry, now: Timestamp
-    ) -> Double {
-        guard abs(now.since(entry.pricedAt).count) >= Self.priceStep.count else { return entry.price }
-        let price = BudgetPacer.price(
-            spent: ArmSpending.spent(entry.fields, budget.span, now: now), elapsedShare: budget.elapsedShare(at: now),
-            budget: budget.amount, previous: entry.price)
-        self.entries.withLock { entries in
-            entries[campaign]?.price = price
-            entries[campaign]?.pricedAt = now
-        }
-        return price
-    }
-
-    /// What the other campaigns bring that this process has met.
-    private func pool(now: Timestamp, _ policy: ArmPolicy, besides campaign: String) -> ArmStatistics.Tally? {
-        let others = self.entries.withLock { entries in
-            entries.filter { $0.key != campaign }.sorted { $0.key < $1.key }.prefix(8).map(\.value)
-        }
-        return ArmStatistics.pool(
-            of: others.map {
-                ArmStatistics(
-                    version: 0, fields: $0.fields, now: now, delays: .assumed, keptPerDay: policy.keptPerDay)
-            })
-    }
-
-    private static func read(_ campaign: String, _ store: any CountStore) async -> [String: Int64]? {
+    private static func fields(_ campaign: String, _ store: any CountStore) async -> [String: Int64]? {
         guard let shards = try? await store.counts(of: .arms(campaign: campaign)) else { return nil }
         var sums: [String: Int64] = [:]
         for field in shards.joined() {

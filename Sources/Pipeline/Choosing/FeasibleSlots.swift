@@ -78,7 +78,9 @@ package struct SlotRules: Sendable {
                 feasible.removed["cap", default: 0] += 1
                 continue
             }
-            if let capacity, planned[Self.hourStart(slot.start), default: 0] >= capacity {
+            // Where clocks are half an hour off, an hour lies in two of those that are counted.
+            let counted = [Self.hourStart(slot.start), Self.hourStart(slot.end.advanced(by: Milliseconds(-1)))]
+            if let capacity, counted.contains(where: { planned[$0, default: 0] >= capacity }) {
                 feasible.removed["capacity", default: 0] += 1
                 continue
             }

@@ -111,6 +111,21 @@ package final class FleetChooser: Sendable {
             choice: MadeChoice(madeAt: now, arm: arm, slot: slot))
     }
 
+    /// A decision was accepted with this choice: it is planned, and its arm's cost is spent.
+    package func accepted(_ decision: Decision, _ choice: MadeChoice) {
+        let channel = decision.firstChannel(ofArm: choice.arm?.chosen)
+        if let slot = choice.slot, let plans = self.sources.plans, self.rules.capacity[channel] != nil {
+            Task { try? await plans.plan(channel, hour: SlotRules.hourStart(slot.dueAt)) }
+        }
+        if let arm = choice.arm, self.settings.policy(of: decision.campaign).budget != nil,
+            let counts = self.sources.counts, let cost = decision.cost(ofArm: arm.chosen),
+            let spent = ArmSpending.change(cost, at: choice.madeAt)
+        {
+            let update = CountUpdate(owner: .arms(campaign: decision.campaign), changes: [spent])
+            Task { try? await counts.note([(0, update)]) }
+        }
+    }
+
     // MARK: Which
 
     private func chooseArm(_ decision: Decision, now: Timestamp) async -> MadeChoice.OfArm? {
@@ -120,7 +135,8 @@ package final class FleetChooser: Sendable {
         // Without a context counts know as much as any model, and know it at once.
         let model = decision.context.isEmpty ? nil : self.sources.arms()
         var inputs = ArmInputs(
-            policy: policy, statistics: known.statistics, price: known.price, model: model?.number)
+            policy: policy, statistics: known.statistics?.only(arms.map(\.id)), price: known.price,
+            model: model?.number)
         guard let (drawn, draw) = inputs.draw(decision, arms, model: model?.model) else { return nil }
         inputs.step = arms[drawn.index].plan.first
         if let shadow = model == nil ? nil : self.sources.armsShadow(),
@@ -135,7 +151,7 @@ package final class FleetChooser: Sendable {
             candidates: zip(arms, drawn.probabilities).map {
                 MadeChoice.Candidate(id: $0.id, probability: $1)
             }, inputs: inputs.json)
-        if known.isMissing { made.draw.notes.append("counts_unavailable") }
+        if let note = known.note { made.draw.notes.append(note) }
         self.meters.choseArm(made)
         return made
     }
@@ -156,8 +172,14 @@ package final class FleetChooser: Sendable {
         if reached == nil { notes.append("reach_unavailable") }
         if plans == nil { notes.append("plans_unavailable") }
         if zoneSource != .given { notes.append("zone_guessed") }
-        let feasible = self.rules.slots(
+        var feasible = self.rules.slots(
             of: decision, channel: channel, from: earliest, in: zone, reach: reached ?? [], planned: plans ?? [:])
+        if feasible.slots.isEmpty, feasible.removed["capacity"] != nil {
+            // Everything is full: rather a little over than all of the rest at this very moment.
+            feasible.slots =
+                self.rules.slots(of: decision, channel: channel, from: earliest, in: zone, reach: reached ?? []).slots
+            notes.append("capacity_full")
+        }
         let model = self.sources.rhythm()
         var inputs = SlotInputs(
             settings: self.settings.slots, fields: known ?? [],
@@ -177,9 +199,6 @@ package final class FleetChooser: Sendable {
             inputs.shadow = ShadowNote(
                 number: shadow.number, probability: other.choice.probabilities[drawn.choice.index],
                 preferred: String(preferred))
-        }
-        if let plans = self.sources.plans, self.rules.capacity[channel] != nil {
-            try? await plans.plan(channel, hour: SlotRules.hourStart(dueAt))
         }
         let first = feasible.slots[0].start
         let made = MadeChoice.OfSlot(
@@ -262,5 +281,10 @@ extension Decision {
         case .plan(let steps): steps.first?.channel ?? .email
         case .arms(let arms): arms.first { $0.id == arm }?.plan.first?.channel ?? .email
         }
+    }
+
+    fileprivate func cost(ofArm id: String) -> Double? {
+        guard case .arms(let arms) = self.choice else { return nil }
+        return arms.first { $0.id == id }?.cost
     }
 }

@@ -51,9 +51,12 @@ struct SlotInputs: Sendable {
         return object
     }
 
+    /// The most fields that are looked at: a person of more is a machine, or many.
+    private static let fieldsMax = 600
+
     init(settings: SlotChooser.Settings, fields: [CountField], segment: String?) {
         self.settings = settings
-        self.fields = fields
+        self.fields = Array(fields.prefix(Self.fieldsMax))
         self.segment = segment
     }
 

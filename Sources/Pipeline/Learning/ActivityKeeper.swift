@@ -52,13 +52,20 @@ package final class ActivityKeeper: Service {
                         group.addTask {
                             var update: CountUpdate?
                             if let activity { update = try await self.update(activity) }
-                            try await self.queue.settle((shard, entry), counting: update)
-                            self.meters.activity(isCounted: update != nil)
+                            do throws(QueueError) {
+                                try await self.queue.settle((shard, entry), counting: update)
+                                self.meters.activity(isCounted: update != nil)
+                            } catch {
+                                // What cannot be counted must not hold up what can.
+                                guard error.code == .broken else { throw error }
+                                try await self.queue.settle((shard, entry), counting: nil)
+                                self.meters.activity(isCounted: false)
+                            }
                         }
                     }
                     try await group.waitForAll()
                 }
-            } while count >= Self.batchMax && !Task.isCancelled
+            } while count >= Self.batchMax / 16 && !Task.isCancelled
         } catch let error as QueueError {
             if error.code == .broken {
                 self.logger.error("cannot count activity", metadata: ["detail": "\(error.detail)"])

@@ -22,6 +22,7 @@ struct RewardLessons: Sendable {
     func updates(
         _ reward: Reward, before: Reward?, choice: MadeChoice?, factor: (_ campaign: String) -> Double
     ) -> [CountUpdate] {
+        if reward.maturity == .censored, reward.state != .provisional { return self.forgotten(reward) }
         var updates: [CountUpdate] = []
         let factor = factor(reward.campaign)
         if let outcome = self.outcome(reward, factor) {
@@ -58,20 +59,37 @@ struct RewardLessons: Sendable {
         }
         if let arm = choice.arm {
             let lesson = ArmLesson(arm: arm.chosen, sentAt: sentAt, revision: 0, reward: 0, isFinal: false)
-            var changes = ArmLesson.increments(previous: nil, current: lesson).map { field, amount in
+            let changes = ArmLesson.increments(previous: nil, current: lesson).map { field, amount in
                 CountChange.add(field: Array(field.utf8), amount)
-            }
-            if let spent = decision.cost(ofArm: arm.chosen).flatMap({ ArmSpending.change($0, at: sentAt) }) {
-                changes.append(spent)
             }
             updates.append(CountUpdate(owner: .arms(campaign: decision.campaign), changes: changes))
         }
         return updates.filter { !$0.changes.isEmpty }
     }
 
+    /// Whether it arrived was never learned: it is waited for no longer, and teaches nothing.
+    private func forgotten(_ reward: Reward) -> [CountUpdate] {
+        guard reward.state == .final, let sentAt = reward.sentAt else { return [] }
+        var updates = [
+            CountUpdate(
+                owner: .user(reward.user), changes: [.remove(field: RhythmLesson.pendingField(of: reward.decision))])
+        ]
+        if let arm = reward.executed?.arm {
+            let noted = ArmLesson(arm: arm, sentAt: sentAt, revision: 0, reward: 0, isFinal: false)
+            updates.append(
+                CountUpdate(
+                    owner: .arms(campaign: reward.campaign),
+                    changes: ArmLesson.increments(previous: nil, current: noted).map {
+                        .add(field: Array($0.field.utf8), -$0.by)
+                    }))
+        }
+        return updates
+    }
+
     func segment(_ context: JSONObject) -> String? {
         switch context[self.segmentFeature] {
-        case .string(let name) where !name.isEmpty: name
+        // As long as it is kept.
+        case .string(let name) where !name.isEmpty: String(decoding: name.utf8.prefix(64), as: UTF8.self)
         case .integer(let number): String(number)
         default: nil
         }
@@ -138,13 +156,6 @@ extension MadeChoice.OfSlot {
     var expected: Double? { self.inputs["expected"]?.double }
     /// Whether only clicks were to teach of this person.
     var isTaughtByClicks: Bool { self.inputs["clicks_only"] == .bool(true) }
-}
-
-extension Decision {
-    fileprivate func cost(ofArm id: String) -> Double? {
-        guard case .arms(let arms) = self.choice else { return nil }
-        return arms.first { $0.id == id }?.cost
-    }
 }
 
 extension RhythmIncrements {

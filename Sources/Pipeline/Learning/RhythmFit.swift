@@ -6,6 +6,7 @@ package struct RhythmFit: Sendable {
     private static let batch = 1000
     /// How long after a send responses count.
     package static let window = Milliseconds.seconds(72 * 3600)
+    private static let patience = Milliseconds.seconds(6 * 3600)
 
     private let counts: any CountStore
     private let clock: any WallClock
@@ -34,6 +35,10 @@ package struct RhythmFit: Sendable {
         guard isAny else { return nil }
         let model = trainer.fit()
         let report = model.report
+        // Counts that were lost are being counted again: half of them are no ground for a model. After a while what is there
+        // is what there is.
+        let isShort = report.trials < 0.8 * before.report.trials
+        if isShort, now.since(before.fittedAt) < Self.patience, now >= before.fittedAt { return nil }
         return FittedModel(
             body: model.encode(),
             metrics: [

@@ -25,6 +25,7 @@ package final class Teacher: Service {
     private let clock: any WallClock
     private let meters: FleetMeters
     private let logger: Logger
+    private let orderLookedAt = Protected<Timestamp?>(nil)
     private let levels = Protected<(at: Timestamp, of: Levels)?>(nil)
 
     private struct Levels: Sendable {
@@ -89,10 +90,16 @@ package final class Teacher: Service {
         var positions: [RewardPosition] = []
         for shard in 0..<self.shards {
             let text = counted.indices.contains(shard) ? counted[shard] : nil
+            if let text, RewardPosition(shard: shard, entry: text) == nil {
+                // Whoever forgot them was interrupted, or somebody else wrote here: counts without a place are no counts.
+                self.logger.warning("counts are forgotten and counted anew", metadata: ["shard": "\(shard)"])
+                try await self.counts.forgetCounts(shard: shard)
+                return true
+            }
             positions.append(RewardPosition(shard: shard, entry: text) ?? RewardPosition(shard: shard))
         }
-        let revisions = try await self.ledger.revisions(after: positions, limit: Self.perShard)
-        guard !revisions.isEmpty else { return false }
+        let revisions = try await self.ledger.revisions(after: positions, onlyChosen: false, limit: Self.perShard)
+        guard !revisions.isEmpty else { return try await self.isToBeginAnew(positions) }
         let levels = try await self.currentLevels()
         var taught = 0
         for (shard, mine) in Dictionary(grouping: revisions, by: \.position.shard).sorted(by: { $0.key < $1.key }) {
@@ -105,6 +112,23 @@ package final class Teacher: Service {
         }
         self.meters.taught(taught)
         return true
+    }
+
+    /// A ledger that was restored counts its transactions from less: what comes would never be read.
+    private func isToBeginAnew(_ positions: [RewardPosition]) async throws -> Bool {
+        let now = self.clock.now()
+        let isDue = self.orderLookedAt.withLock { last in
+            if let last, abs(now.since(last).count) < 60_000 { return false }
+            last = now
+            return true
+        }
+        guard isDue, positions.contains(where: { $0.transaction > 0 }), try await self.ledger.isRewardOrderLost() else {
+            return false
+        }
+        self.logger.error(
+            "nothing new is learned: the ledger was restored into another PostgreSQL, whose transactions count from less",
+            metadata: ["mend": "docs/operations.md, Backups"])
+        return false
     }
 
     private func updates(_ revision: RecordedRevision, _ levels: Levels) -> [CountUpdate] {

@@ -93,8 +93,11 @@ struct Evaluate: AsyncParsableCommand {
     ) async throws -> EvaluationLog {
         var reader = EvaluationReader(target: self.target, segment: self.segment, rowsMax: self.rows)
         var told = 0
+        // No reward comes before its decision.
+        var start: UInt64 = 0
+        if let since = options.since { start = try await ledger.rewardStart(since: since) ?? .max / 4 }
         for shard in 0..<shards {
-            var position = RewardPosition(shard: shard)
+            var position = RewardPosition(shard: shard, transaction: start, place: -1)
             while true {
                 let page = try await ledger.evaluationRecords(
                     after: position, campaign: options.campaign, since: options.since, until: options.until,
