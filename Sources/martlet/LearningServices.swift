@@ -85,6 +85,33 @@ struct LearningServices: Sendable {
             arms: { try? await arms.model($0) })
     }
 
+    /// The fleet's own policy with a snapshot, for an evaluation.
+    static func policy(
+        _ kind: ModelKind, _ number: Int, _ ledger: any SnapshotLedger, _ settings: Settings, _ logger: Logger
+    ) async throws -> any CandidatePolicy {
+        let meters = FleetMeters(MetricsRegistry())
+        let rules = settings.learning.fits
+        let name = "\(kind.rawValue)@v\(number)"
+        do throws(ModelAbsence) {
+            switch kind {
+            case .rhythm:
+                let shelf = Self.rhythm(ledger, rules, clock: SystemClock(), meters: meters, logger: logger)
+                let model = NumberedModel(number: number, model: try await shelf.model(number))
+                return ClosurePolicy(name: name, aspects: [.slot]) { _, row in
+                    row.origin.flatMap { SnapshotPolicy.slots(model, $0.choice, of: $0.decision) }
+                }
+            case .arms:
+                let shelf = Self.arms(ledger, rules, clock: SystemClock(), meters: meters, logger: logger)
+                let model = NumberedModel(number: number, model: try await shelf.model(number))
+                return ClosurePolicy(name: name, aspects: [.arm]) { _, row in
+                    row.origin.flatMap { SnapshotPolicy.arms(model, $0.choice, of: $0.decision) }
+                }
+            }
+        } catch {
+            throw CommandError("\(name): \(error)")
+        }
+    }
+
     private static func rhythm(
         _ ledger: any SnapshotLedger, _ rules: FitRules, clock: SystemClock, meters: FleetMeters, logger: Logger
     ) -> ModelShelf<RhythmModel> {
