@@ -84,12 +84,12 @@ import Testing
         #expect(abs(tenth.trials - 0.348_678_440_1) < 1e-9 && abs(tenth.sum - 2 * tenth.trials) < 1e-9)
         #expect(abs(tenth.squares - 4 * tenth.trials) < 1e-9)
         #expect(tally(days: 100) == nil)
-        let old = ArmStatistics.expired(fields, now: Self.noon.advanced(by: .seconds(100 * 86_400)))
+        let old = ArmCounts.expired(fields, now: Self.noon.advanced(by: .seconds(100 * 86_400)))
         #expect(old == ["n:20000:a", "q:20000:a", "s:20000:a"])
-        #expect(ArmStatistics.expired(fields, now: Self.noon).isEmpty)
+        #expect(ArmCounts.expired(fields, now: Self.noon).isEmpty)
         let settled = ["p:480012:a": Int64(0), "p:480012:b": 1]
         #expect(
-            ArmStatistics.expired(settled, now: Self.noon.advanced(by: .seconds(3 * 86_400))) == ["p:480012:a"])
+            ArmCounts.expired(settled, now: Self.noon.advanced(by: .seconds(3 * 86_400))) == ["p:480012:a"])
     }
 
     @Test func whatIsNoRewardIsKeptOut() {

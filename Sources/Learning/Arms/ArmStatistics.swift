@@ -52,42 +52,50 @@ package struct ArmStatistics: Sendable, Equatable {
             pool: self.pool)
     }
 
-    /// From the fields that lessons were added up in (`ArmLesson`). Fields of another form are passed over.
+    /// From counts that lessons were added up in.
     ///
     /// - Parameters:
     ///   - keptPerDay: How much of a trial's weight is left a day later, in (0, 1].
     ///   - pool: What campaigns bring in general: `ArmStatistics.pool(of:)`.
     package init(
+        version: Int, counts: ArmCounts, now: Timestamp, delays: DelayDistribution, keptPerDay: Double,
+        pool: Tally? = nil
+    ) {
+        let kept = log(min(max(keptPerDay, 1e-9), 1)) / Double(Self.day)
+        var arms: [String: Tally] = [:]
+        for (arm, fields) in counts.arms {
+            var tally = Tally()
+            var known: (period: Int64, isHour: Bool, age: Double, weight: Double)?
+            for field in fields {
+                let isHour = field.kind == .pending
+                if known?.period != field.period || known?.isHour != isHour {
+                    let age = max(field.age(at: now), 0)
+                    known = (field.period, isHour, age, age <= Double(Self.daysMax * Self.day) ? exp(kept * age) : 0)
+                }
+                guard let known, known.weight > 0 else { continue }
+                let weighted = Double(field.count) * known.weight
+                switch field.kind {
+                case .pending:
+                    tally.trials += max(weighted, 0) * delays.maturity(age: Milliseconds(Int64(known.age)))
+                case .closed: tally.trials += weighted
+                case .sum: tally.sum += weighted / ArmLesson.rewardUnits
+                case .squares: tally.squares += weighted / ArmLesson.squareUnits
+                }
+            }
+            if tally.trials > 0 { arms[arm] = tally }
+        }
+        self.init(version: version, arms: arms, pool: pool)
+    }
+
+    /// The same from the fields themselves. Whoever asks more than once for the same fields reads them once, as `ArmCounts`:
+    /// that takes most of the time.
+    package init(
         version: Int, fields: [String: Int64], now: Timestamp, delays: DelayDistribution, keptPerDay: Double,
         pool: Tally? = nil
     ) {
-        var arms: [String: Tally] = [:]
-        // Sorted: see above.
-        for (name, count) in fields.sorted(by: { $0.key < $1.key }) {
-            guard let field = Field(name) else { continue }
-            let age = max(field.age(at: now), 0)
-            guard age <= Double(Self.daysMax * Self.day) else { continue }
-            let weight = pow(min(max(keptPerDay, 0), 1), age / Double(Self.day))
-            var tally = Tally()
-            switch field.kind {
-            case "p":
-                tally.trials = Double(max(count, 0)) * weight * delays.maturity(age: Milliseconds(Int64(age)))
-            case "n": tally.trials = Double(count) * weight
-            case "s": tally.sum = Double(count) * weight / ArmLesson.rewardUnits
-            default: tally.squares = Double(count) * weight / ArmLesson.squareUnits
-            }
-            arms[field.arm, default: Tally()] += tally
-        }
-        self.init(version: version, arms: arms.filter { $0.value.trials > 0 }, pool: pool)
-    }
-
-    /// The fields that count no more, to be deleted: what is too old, and hours whose sends have all been settled.
-    package static func expired(_ fields: [String: Int64], now: Timestamp) -> [String] {
-        fields.filter { name, count in
-            guard let field = Field(name) else { return false }
-            let age = field.age(at: now)
-            return age > Double((self.daysMax + 1) * self.day) || count == 0 && age > Double(2 * self.day)
-        }.map(\.key).sorted()
+        self.init(
+            version: version, counts: ArmCounts(fields: fields), now: now, delays: delays, keptPerDay: keptPerDay,
+            pool: pool)
     }
 
     /// What campaigns bring in general: each counts for at most a thousand trials, so that the largest does not speak
@@ -105,28 +113,5 @@ package struct ArmStatistics: Sendable, Equatable {
     static func period(_ moment: Timestamp, _ length: Int64) -> Int64 {
         let quotient = moment.milliseconds / length
         return moment.milliseconds % length < 0 ? quotient - 1 : quotient
-    }
-
-    /// A field's name, taken apart.
-    private struct Field {
-        let kind: Substring
-        let period: Int64
-        let arm: String
-
-        init?(_ name: String) {
-            let parts = name.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard parts.count == 3, ["p", "n", "s", "q"].contains(parts[0]), !parts[2].isEmpty,
-                let period = Int64(parts[1]), abs(Double(period)) < 1e9
-            else { return nil }
-            self.kind = parts[0]
-            self.period = period
-            self.arm = String(parts[2])
-        }
-
-        /// From the middle of the period, in milliseconds; negative while that is to come.
-        func age(at now: Timestamp) -> Double {
-            let length = self.kind == "p" ? ArmStatistics.hour : ArmStatistics.day
-            return Double(now.milliseconds) - Double(self.period * length + length / 2)
-        }
     }
 }
