@@ -207,14 +207,17 @@ let package = Package(
             name: "FleetTests",
             dependencies: ["DeliveryModel", "LocalServers", "RedisClient", logging, nioPosix],
             exclude: ["Checks"], swiftSettings: strict),
+        .testTarget(name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], swiftSettings: strict),
+        .testTarget(
+            name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], swiftSettings: strict),
         .testTarget(
             name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], exclude: ["Checks"],
             swiftSettings: strict),
         .testTarget(
             name: "LedgerTests",
             dependencies: [
-                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge",
-                logging,
+                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "Pipeline", "PostgresClient",
+                "Telemetry", "ThreadBridge", logging,
             ],
             swiftSettings: strict),
         .testTarget(

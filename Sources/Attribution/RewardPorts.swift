@@ -157,6 +157,13 @@ package struct RewardPosition: Sendable, Hashable, Comparable {
 
     package var entry: String { "\(self.transaction)-\(self.place)" }
 
+    /// Nil for a text that is no entry's id.
+    package init?(shard: Int, entry: String?) {
+        let parts = entry?.split(separator: "-") ?? []
+        guard parts.count == 2, let transaction = UInt64(parts[0]), let place = Int(parts[1]) else { return nil }
+        self.init(shard: shard, transaction: transaction, place: place)
+    }
+
     package static func < (left: RewardPosition, right: RewardPosition) -> Bool {
         (left.shard, left.transaction, left.place) < (right.shard, right.transaction, right.place)
     }
@@ -232,4 +239,30 @@ package protocol RewardStreams: Sendable {
 package protocol ShortLinkRegister: Sendable {
     /// Returns after the commit. Repeating is safe.
     func record(_ links: [ShortLink]) async throws(LedgerError)
+}
+
+/// A revision with the one before it.
+package struct RecordedRevision: Sendable {
+    package let position: RewardPosition
+    /// `martlet.reward/1`.
+    package let body: [UInt8]
+    /// Nil where this is the first.
+    package let before: [UInt8]?
+    /// What was chosen for the decision, `martlet.choice/1`; nil where there was nothing to choose.
+    package let choice: [UInt8]?
+
+    package init(position: RewardPosition, body: [UInt8], before: [UInt8]?, choice: [UInt8]? = nil) {
+        self.position = position
+        self.body = body
+        self.before = before
+        self.choice = choice
+    }
+}
+
+/// The ledger, as those see it who learn from rewards.
+package protocol RevisionLedger: Sendable {
+    /// The revisions that come after these positions, in the order of the streams; at most `limit` of each shard.
+    func revisions(after positions: [RewardPosition], limit: Int) async throws(LedgerError) -> [RecordedRevision]
+    /// Takes or keeps the lease `name` for `seconds`; false while somebody else has it.
+    func hold(_ name: String, as holder: String, seconds: Int) async throws(LedgerError) -> Bool
 }

@@ -32,5 +32,7 @@ enum LedgerMigrations {
             number: 12, name: "lookups", sql: String(decoding: PackageResources._012_lookups_sql, as: UTF8.self)),
         PostgresMigration(
             number: 13, name: "choices", sql: String(decoding: PackageResources._013_choices_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 14, name: "snapshots", sql: String(decoding: PackageResources._014_snapshots_sql, as: UTF8.self)),
     ]
 }

@@ -104,7 +104,7 @@ struct Fleet {
         let clock = SystemClock()
         let intake = Intake(
             ledger: connections.ledger, queue: connections.queue, clock: clock, shards: self.settings.shards,
-            dueTime: DueTime(zones: self.settings.personalZone),
+            chooser: nil,
             profiles: Profiles(connections.ledger, needsZones: self.settings.admission.needsZones), meters: meters,
             logger: self.logger)
         if Settings.zones.zone(named: "Etc/UTC") == nil {

@@ -28,6 +28,7 @@ struct Settings: Sendable {
     var retry = RetryPolicy()
     var admission = AdmissionSettings()
     var feedback = FeedbackSettings()
+    var learning = LearningSettings()
     /// Of people whose zone and country are unknown; nil for UTC.
     var defaultZone: TimeZoneRules?
     var providersFolder = "channels/providers"
@@ -113,7 +114,8 @@ struct Settings: Sendable {
             }
         }
         schedule.finish()
-        self.admission = AdmissionSettings(root, zones: Self.zones)
+        self.learning = LearningSettings(root)
+        self.admission = AdmissionSettings(root, zones: Self.zones, arms: self.learning.choices.armPolicy)
         self.feedback = FeedbackSettings(root, resolved: resolved)
         let channels = root.section("channels")
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)

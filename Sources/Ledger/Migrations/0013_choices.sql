@@ -1,6 +1,6 @@
--- How a decision's arm and slot were chosen: `martlet.choice/1`. Never updated.
+-- What was chosen for decisions that leave something to choose, and from what: `martlet.choice/1`. Never updated.
 CREATE TABLE choices (
     decision text COLLATE "C" PRIMARY KEY,
-    made_at  timestamptz NOT NULL DEFAULT now(),
+    made_at  timestamptz NOT NULL,
     body     bytea       NOT NULL
 );
