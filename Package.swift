@@ -207,9 +207,6 @@ let package = Package(
             name: "FleetTests",
             dependencies: ["DeliveryModel", "LocalServers", "RedisClient", logging, nioPosix],
             exclude: ["Checks"], swiftSettings: strict),
-        .testTarget(name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], swiftSettings: strict),
-        .testTarget(
-            name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], swiftSettings: strict),
         .testTarget(
             name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], exclude: ["Checks"],
             swiftSettings: strict),

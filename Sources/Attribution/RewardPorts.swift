@@ -266,3 +266,24 @@ package protocol RevisionLedger: Sendable {
     /// Takes or keeps the lease `name` for `seconds`; false while somebody else has it.
     func hold(_ name: String, as holder: String, seconds: Int) async throws(LedgerError) -> Bool
 }
+
+/// The ledger, as the fit of arms sees it.
+package protocol ArmHistoryLedger: RevisionLedger {
+    /// The last reward of a shard that was given longer ago than `age`.
+    func rewardPosition(inShard shard: Int, before age: Milliseconds) async throws(LedgerError) -> RewardPosition
+    /// What was sent, waits for reactions, and has brought none: the newest first.
+    func openChoices(limit: Int) async throws(LedgerError) -> [OpenChoice]
+}
+
+/// A choice whose reward is not known yet.
+package struct OpenChoice: Sendable {
+    package let decision: Decision
+    package let choice: MadeChoice
+    package let sentAt: Timestamp
+
+    package init(decision: Decision, choice: MadeChoice, sentAt: Timestamp) {
+        self.decision = decision
+        self.choice = choice
+        self.sentAt = sentAt
+    }
+}

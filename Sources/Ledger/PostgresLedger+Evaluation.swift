@@ -10,12 +10,15 @@ package struct EvaluationRecord: Sendable {
     package let reward: [UInt8]
     /// `martlet.choice/1`; nil where none was recorded.
     package let choice: [UInt8]?
+    /// The decision's own text, where it was asked for.
+    package let decision: [UInt8]?
 }
 
 extension PostgresLedger {
     /// Those of one shard that were decided in a span of time, page by page in the order of their rewards.
     package func evaluationRecords(
-        after position: RewardPosition, campaign: String?, since: Timestamp?, until: Timestamp?, limit: Int
+        after position: RewardPosition, campaign: String?, since: Timestamp?, until: Timestamp?, withDecisions: Bool,
+        limit: Int
     ) async throws(LedgerError) -> [EvaluationRecord] {
         try await self.pool.ledgerRun { connection throws(PostgresError) in
             let rows = try connection.query(
@@ -24,6 +27,7 @@ extension PostgresLedger {
                     .int4(Int32(clamping: position.shard)), .text(String(position.transaction)),
                     .int4(Int32(clamping: position.place)), .text(campaign?.withoutNUL),
                     .timestamptz(since?.milliseconds), .timestamptz(until?.milliseconds), .int4(Int32(clamping: limit)),
+                    .bool(withDecisions),
                 ])
             var records: [EvaluationRecord] = []
             for row in 0..<rows.count {
@@ -32,7 +36,8 @@ extension PostgresLedger {
                         position: RewardPosition(
                             shard: try rows[row, 0].int, transaction: UInt64(try rows[row, 1].text) ?? 0,
                             place: try rows[row, 2].int),
-                        reward: try rows[row, 3].byteArray, choice: try rows[row, 4].orNil?.byteArray))
+                        reward: try rows[row, 3].byteArray, choice: try rows[row, 4].orNil?.byteArray,
+                        decision: try rows[row, 5].orNil?.byteArray))
             }
             return records
         }

@@ -24,7 +24,24 @@ extension PostgresLedger: ReachLedger {
     }
 }
 
-extension PostgresLedger: RevisionLedger {
+extension PostgresLedger: ArmHistoryLedger {
+    package func openChoices(limit: Int) async throws(LedgerError) -> [OpenChoice] {
+        try await self.pool.ledgerRun { connection throws(PostgresError) in
+            let rows = try connection.query(Statements.openChoices, [.int4(Int32(clamping: limit))])
+            var open: [OpenChoice] = []
+            for row in 0..<rows.count {
+                guard let decision = try? Decision.decode(try rows[row, 0].byteArray),
+                    let choice = ChoiceDocument.decode(try rows[row, 1].byteArray)
+                else { continue }
+                open.append(
+                    OpenChoice(
+                        decision: decision, choice: choice,
+                        sentAt: Timestamp(milliseconds: try rows[row, 2].milliseconds)))
+            }
+            return open
+        }
+    }
+
     package func revisions(
         after positions: [RewardPosition], limit: Int
     ) async throws(LedgerError) -> [RecordedRevision] {

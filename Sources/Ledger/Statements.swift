@@ -40,6 +40,7 @@ enum Statements {
     static let rewardGive = statement("reward_give", PackageResources.reward_give_sql)
     static let rewardNext = statement("reward_next", PackageResources.reward_next_sql)
     static let rewardReached = statement("reward_reached", PackageResources.reward_reached_sql)
+    static let openChoices = statement("open_choices", PackageResources.open_choices_sql)
     static let reach = statement("reach", PackageResources.reach_sql)
     static let revisionNext = statement("revision_next", PackageResources.revision_next_sql)
     static let rewardList = statement("reward_list", PackageResources.reward_list_sql)

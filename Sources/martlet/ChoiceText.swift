@@ -52,6 +52,29 @@ enum ChoiceText {
         return lines
     }
 
+    static func json(_ results: [ChoiceReplay.Result], _ choice: MadeChoice) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { object in
+            object.member("choice", rawJSON: ChoiceDocument.json(choice))
+            object.array("replay") { list in
+                for result in results {
+                    list.object { item in
+                        item.member("choice", result.what)
+                        item.member("same", result.isSame)
+                        item.member("problem", result.problem)
+                        item.member("drawn", result.drawn)
+                        item.array("candidates") { names in for name in result.candidates { names.element(name) } }
+                        item.array("scores") { scores in for score in result.scores { scores.element(score) } }
+                        item.array("probabilities") { shares in
+                            for share in result.probabilities { shares.element(share) }
+                        }
+                    }
+                }
+            }
+        }
+        return writer.bytes
+    }
+
     private static func verdict(_ result: ChoiceReplay.Result) -> String {
         if let problem = result.problem { return "cannot be: \(problem)" }
         return result.isSame ? "the same, bit for bit" : "NOT THE SAME as on record"

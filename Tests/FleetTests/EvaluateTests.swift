@@ -119,8 +119,8 @@ extension FleetTests.Evaluate {
         }
         let unknown = try await world.martlet("evaluate", "--policy", "best-hour")
         #expect(unknown.code != 0 && unknown.err.contains("'best-hour' is no policy and no file"))
-        let snapshot = try await world.martlet("evaluate", "--policy", "snapshot:x")
-        #expect(snapshot.code != 0 && snapshot.err.contains("a snapshot's number is expected"))
+        let snapshot = try await world.martlet("evaluate", "--policy", "rhythm@vx")
+        #expect(snapshot.code != 0 && snapshot.err.contains("a snapshot is named like rhythm@v12"))
         let order = try await world.martlet("evaluate", "--since", "1d", "--until", "P3D")
         #expect(order.code != 0 && order.err.contains("--since must be before --until"))
     }

@@ -43,7 +43,8 @@ extension FleetTests.Models {
             "\(missing.err)")
 
         let back = try await world.martlet("model", "rollback", "rhythm", "--reason", "wrong hours")
-        #expect(back.code == 0 && back.out.contains("went back from snapshot 3 to snapshot 2"), "\(back.out)\(back.err)")
+        #expect(
+            back.code == 0 && back.out.contains("went back from snapshot 3 to snapshot 2"), "\(back.out)\(back.err)")
         #expect(back.out.contains("`martlet model promote rhythm 3`, then `martlet model unfreeze rhythm`"))
         // It says what to do, and that does it.
         #expect(try await world.martlet("model", "promote", "rhythm", "3").code == 0)

@@ -13,18 +13,23 @@ extension LedgerTests {
     @Suite(.serialized) struct Snapshots {}
 }
 
-/// Time that stands still: what waits by it waits until its task is cancelled.
+/// Time that moves when it is told to.
 private struct StillClock: WallClock {
     let time: Protected<Timestamp>
 
-    init() { self.time = Protected(LedgerTests.Snapshots.begin) }
+    init() { self.time = Protected(beginning()) }
 
     func now() -> Timestamp { self.time.withLock { $0 } }
 
-    func sleep(until deadline: Timestamp) async throws { try await Task.sleep(for: .seconds(3600)) }
+    func sleep(until deadline: Timestamp) async throws {
+        while self.now() < deadline { try await Task.sleep(for: .milliseconds(2)) }
+    }
 
     func advance(seconds: Int64) { self.time.withLock { $0 = $0.advanced(by: .seconds(seconds)) } }
 }
+
+/// The server's time, which snapshots bear.
+private func beginning() -> Timestamp { now() }
 
 private struct NoNumber: Error, CustomStringConvertible {
     let description = "no number"
@@ -42,8 +47,6 @@ private func toy(_ value: Int, drift: Double = 0.1) -> FittedModel {
 }
 
 extension LedgerTests.Snapshots {
-    fileprivate static let begin = now()
-
     private func shelf(
         _ ledger: any SnapshotLedger, _ clock: StillClock, _ registry: MetricsRegistry = MetricsRegistry(),
         logger: Logger = TestLedger.silent
@@ -102,8 +105,13 @@ extension LedgerTests.Snapshots {
             let first = try await shelf.model(1)
             #expect(first == 40)
             await #expect(throws: ModelAbsence.unknown) { try await shelf.model(7) }
-            // Another process is not the leader, and one that would be goes by when the last one was made.
-            #expect(await self.fitter(test.ledger, clock, holder: "b") { _ in toy(0) }.beat() == .elsewhere)
+            // Another process waits for the lease, and then goes by when the last snapshot was made.
+            let other = self.fitter(test.ledger, clock, holder: "b") { _ in toy(9) }
+            #expect(await other.beat() == .elsewhere)
+            try await test.sql("UPDATE leases SET until = now() - interval '1 second'")
+            #expect(await other.beat() == .early)
+            clock.advance(seconds: 300)
+            #expect(await other.beat() == .active)
         }
     }
 
@@ -130,6 +138,34 @@ extension LedgerTests.Snapshots {
                 toy(3), of: .rhythm, asCandidate: false, under: old, keeping: .init())
             #expect(answer == nil)
             #expect(try await ledger.standing(of: .rhythm).newest?.number == 1)
+        }
+    }
+
+    @Test func aLongFitKeepsItsLeaseAndEndsWhenItIsLost() async throws {
+        try await withLedger { test in
+            let clock = StillClock()
+            let left = "SELECT extract(epoch FROM until - now())::int8 FROM leases WHERE name = 'fit.rhythm'"
+            let long = self.fitter(test.ledger, clock) { _ in
+                try await test.sql("UPDATE leases SET until = now() + interval '2 seconds'")
+                clock.advance(seconds: 10)
+                while try await test.count(left) < 20 { try await Task.sleep(for: .milliseconds(5)) }
+                return toy(1)
+            }
+            #expect(await long.beat() == .active)
+
+            clock.advance(seconds: 600)
+            let wasEnded = Protected(false)
+            let lost = self.fitter(test.ledger, clock) { _ in
+                try await test.sql("UPDATE leases SET holder = 'b', epoch = epoch + 1")
+                clock.advance(seconds: 10)
+                while !Task.isCancelled { try? await Task.sleep(for: .seconds(60)) }
+                wasEnded.withLock { $0 = true }
+                return toy(2)
+            }
+            #expect(await lost.beat() == .fenced)
+            #expect(wasEnded.withLock { $0 })
+            let newest = try await test.ledger.standing(of: .rhythm).newest
+            #expect(newest?.number == 1)
         }
     }
 
@@ -174,7 +210,7 @@ extension LedgerTests.Snapshots {
             let registry = MetricsRegistry()
             let shelf = self.shelf(test.ledger, clock, registry)
             try await self.publish(toy(1), in: test)
-            clock.advance(seconds: 300)
+            clock.advance(seconds: 600)
             #expect(await self.fitter(test.ledger, clock) { _ in toy(2, drift: 0.9) }.beat() == .candidate)
             await shelf.refresh()
             #expect(shelf.active?.number == 1)

@@ -183,7 +183,7 @@ private func alertCases(_ rules: String) -> String {
           - {series: 'martlet_model_age_seconds{instance="a", kind="arms"}', values: '300x60'}
           - {series: 'martlet_model_drift_ratio{instance="a", kind="arms"}', values: '0.9x60'}
           - {series: 'martlet_model_refused_total{instance="a", kind="rhythm"}', values: '2x60'}
-          - {series: 'martlet_rewards_total{instance="a", state="final"}', values: '900x60'}
+          - {series: 'martlet_rewards_total{instance="a", state="provisional"}', values: '900x60'}
           - {series: 'martlet_queue_lag_entries{instance="a", stream="s"}', values: '9000-100x60'}
           - {series: 'martlet_ledger_overdue_seconds{instance="a"}', values: '3600x60'}
           - {series: 'martlet_schedule_overdue_seconds{instance="a"}', values: '5x60'}

@@ -75,6 +75,8 @@ package struct ContextualTrainer: Sendable {
     package var settings: Settings
     private(set) var cells: [Cell] = []
     private(set) var rows: [Row] = []
+    /// How many rows were added.
+    package var rowCount: Int { self.rows.count }
     private(set) var hasNegative = false
     /// Members of contexts that could not be used, by name and reason.
     package private(set) var unusedFeatures: [String: Int] = [:]

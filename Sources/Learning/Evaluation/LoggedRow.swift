@@ -92,6 +92,18 @@ package struct LoggedRow: Sendable {
     package var slots: Slots?
     /// When the message was opened or a link followed, by whomever: what other vendors take for the person.
     package var responses: [Timestamp]
+    /// What the choices were made of and from, where a policy asks for it.
+    package var origin: Origin?
+
+    package struct Origin: Sendable {
+        package var decision: Decision
+        package var choice: MadeChoice
+
+        package init(decision: Decision, choice: MadeChoice) {
+            self.decision = decision
+            self.choice = choice
+        }
+    }
 
     package init(
         decision: String, user: String, at: Timestamp, campaign: String, channel: String? = nil,

@@ -1,8 +1,9 @@
 -- Decisions of a shard for an evaluation: the newest reward of each whose window has closed, and how it was chosen.
 -- In:  $1 shard, $2 after this transaction and $3 place, $4 campaign or null, $5 decided since or null, $6 decided
---      before or null, $7 the most.
--- Out: shard, transaction, place, reward, choice or null.
-SELECT r.shard::int4, r.xid::text, r.place, r.body, c.body
+--      before or null, $7 the most, $8 with the decisions' texts.
+-- Out: shard, transaction, place, reward, choice or null, decision or null.
+SELECT r.shard::int4, r.xid::text, r.place, r.body, c.body,
+       CASE WHEN $8::bool THEN d.body END
 FROM rewards r
 JOIN decisions d ON d.id = r.decision
 LEFT JOIN choices c ON c.decision = r.decision

@@ -10,6 +10,9 @@ struct ArmInputs: Sendable {
     var price: Double
     /// The number of the model that was asked; nil where there was none.
     var model: Int?
+    /// The first step of the arm that was drawn, for the fit.
+    var step: Step?
+    var shadow: ShadowNote?
 
     static func seed(of decision: Decision) -> UInt64 { SplitMix64.seed(of: decision.id) }
 
@@ -52,6 +55,11 @@ struct ArmInputs: Sendable {
         object["policy"] = .object(policy)
         object["price"] = .number(self.price)
         if let model = self.model { object["model"] = .integer(Int64(model)) }
+        if let step = self.step {
+            object["channel"] = .string(step.channel.rawValue)
+            object["template"] = .string(step.template)
+        }
+        object["shadow"] = self.shadow?.json
         if let statistics = self.statistics {
             var arms = JSONObject()
             for (arm, tally) in statistics.arms.sorted(by: { $0.key < $1.key }) { arms[arm] = Self.json(tally) }

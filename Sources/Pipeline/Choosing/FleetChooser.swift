@@ -51,6 +51,9 @@ package final class FleetChooser: Sendable {
         package var reach: (any ReachLedger)?
         package var rhythm: @Sendable () -> NumberedModel<RhythmModel>
         package var arms: @Sendable () -> NumberedModel<ArmModel>?
+        /// Asked besides; what they would have chosen is only noted.
+        package var rhythmShadow: @Sendable () -> NumberedModel<RhythmModel>? = { nil }
+        package var armsShadow: @Sendable () -> NumberedModel<ArmModel>? = { nil }
 
         package init(
             counts: (any CountStore)? = nil, plans: (any PlanStore)? = nil, reach: (any ReachLedger)? = nil,
@@ -114,10 +117,19 @@ package final class FleetChooser: Sendable {
         guard case .arms(let arms) = decision.choice, !arms.isEmpty else { return nil }
         let policy = self.settings.policy(of: decision.campaign)
         let known = await self.campaigns.known(of: decision.campaign, policy, now: now)
-        let model = self.sources.arms()
-        let inputs = ArmInputs(
+        // Without a context counts know as much as any model, and know it at once.
+        let model = decision.context.isEmpty ? nil : self.sources.arms()
+        var inputs = ArmInputs(
             policy: policy, statistics: known.statistics, price: known.price, model: model?.number)
         guard let (drawn, draw) = inputs.draw(decision, arms, model: model?.model) else { return nil }
+        inputs.step = arms[drawn.index].plan.first
+        if let shadow = model == nil ? nil : self.sources.armsShadow(),
+            let (other, _) = inputs.draw(decision, arms, model: shadow.model)
+        {
+            inputs.shadow = ShadowNote(
+                number: shadow.number, probability: other.probabilities[drawn.index],
+                preferred: arms[other.probabilities.indexOfMax].id)
+        }
         var made = MadeChoice.OfArm(
             draw: draw, chosen: arms[drawn.index].id,
             candidates: zip(arms, drawn.probabilities).map {
@@ -158,6 +170,14 @@ package final class FleetChooser: Sendable {
         let dueAt = Self.moment(in: slot, decision)
         inputs.expected = drawn.choice.expected
         inputs.isTaughtByClicks = drawn.choice.isTaughtByClicks
+        if let shadow = self.sources.rhythmShadow(),
+            let other = inputs.draw(decision, feasible.slots.map(\.hour), model: shadow, now: now, notes: [])
+        {
+            let preferred = feasible.slots[other.choice.probabilities.indexOfMax].hour
+            inputs.shadow = ShadowNote(
+                number: shadow.number, probability: other.choice.probabilities[drawn.choice.index],
+                preferred: String(preferred))
+        }
         if let plans = self.sources.plans, self.rules.capacity[channel] != nil {
             try? await plans.plan(channel, hour: SlotRules.hourStart(dueAt))
         }
@@ -212,6 +232,26 @@ package final class FleetChooser: Sendable {
         guard let counts = try? await plans.planned(channel, hours: hours) else { return nil }
         return Dictionary(zip(hours, counts)) { first, _ in first }
     }
+}
+
+/// What a shadow would have done with the same choice.
+struct ShadowNote: Sendable {
+    var number: Int
+    /// With which it would have drawn what was drawn.
+    var probability: Double
+    /// What it would have drawn most likely.
+    var preferred: String
+
+    var json: JSONValue {
+        ["number": .integer(Int64(self.number)), "probability": .number(self.probability),
+            "preferred": .string(self.preferred),
+        ]
+    }
+}
+
+extension [Double] {
+    /// Of the first largest; 0 where there is none.
+    fileprivate var indexOfMax: Int { self.indices.max { self[$0] < self[$1] } ?? 0 }
 }
 
 extension Decision {

@@ -12,6 +12,7 @@ struct SlotInputs: Sendable {
     var expected: Double?
     /// Whether that is of clicks alone: opens of this person cannot be told from a machine's.
     var isTaughtByClicks = false
+    var shadow: ShadowNote?
 
     static func seed(of decision: Decision) -> UInt64 { SplitMix64.seed(of: "slot/\(decision.id)") }
 
@@ -43,6 +44,7 @@ struct SlotInputs: Sendable {
         object["cohort"] = .number(self.settings.cohort)
         object["salt"] = .string(self.settings.salt)
         if let segment = self.segment { object["segment"] = .string(segment) }
+        object["shadow"] = self.shadow?.json
         if self.isTaughtByClicks { object["clicks_only"] = true }
         if let expected = self.expected { object["expected"] = .number(expected) }
         if !self.fields.isEmpty { object["counts"] = .string(Base64URL.encode(Self.pack(self.fields))) }

@@ -115,13 +115,14 @@ package final class ModelFitter: Service {
         }
     }
 
-    /// A new leader goes by when the last snapshot was made; the ledger's clock may differ from ours.
+    /// By this process's last fit, and by when another one's snapshot was made; a time to come says only that the
+    /// ledger's clock is not ours.
     private func isDue(_ standing: ModelStanding) -> Bool {
         let now = self.clock.now()
         return self.lastFit.withLock { last in
-            let begun = last ?? standing.newest.map { min($0.madeAt, now) }
-            // A clock that was set back must not stop the fits.
-            if let begun, now >= begun, now.since(begun) < self.rules.every { return false }
+            let others = standing.newest.flatMap { $0.madeBy == self.holder ? nil : $0.madeAt }
+            let begun = [last, others].compactMap(\.self).filter { $0 <= now }.max()
+            if let begun, now.since(begun) < self.rules.every { return false }
             last = now
             return true
         }

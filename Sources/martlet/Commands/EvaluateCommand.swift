@@ -15,7 +15,7 @@ struct Evaluate: AsyncParsableCommand {
             a 95 % interval. docs/evaluation.md says what each number means, and when not to trust it.
 
             Policies: logged, uniform, best-fixed-hour, vendor (what others sell as send-time optimisation),
-            snapshot:N (the fleet's own as it was), or a policy file:
+            rhythm@vN and arms@vN (the fleet's own with that snapshot), or a policy file:
 
               name: evenings
               campaigns:
@@ -55,10 +55,12 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await withConnections(self.common) { connections, settings, _ in
+        try await withConnections(self.common) { connections, settings, logger in
             var choices: [CandidatePolicies.Choice] = []
             for name in self.policy.isEmpty ? CandidatePolicies.usual : self.policy {
-                choices.append(try await CandidatePolicies.choice(name) { try await Self.snapshot($0) })
+                choices.append(try await CandidatePolicies.choice(name) {
+                        try await LearningServices.policy($0, $1, connections.ledger, settings, logger)
+                    })
             }
             var options = EvaluationOptions()
             options.campaign = self.campaign
@@ -67,7 +69,11 @@ struct Evaluate: AsyncParsableCommand {
             options.target = self.target.rawValue
             options.grouping = self.by
             options.seed = self.seed
-            let log = try await self.read(connections.ledger, shards: settings.shards, options)
+            let asksSnapshot = self.policy.contains { name in
+                ModelKind.allCases.contains { name.hasPrefix("\($0.rawValue)@") }
+            }
+            let log = try await self.read(
+                connections.ledger, shards: settings.shards, options, withDecisions: asksSnapshot)
             let report = EvaluationReport(log, policies: choices.map { $0.policy(log.rows) }, options: options) {
                 if isTerminal { note($0) }
             }
@@ -82,7 +88,7 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     private func read(
-        _ ledger: PostgresLedger, shards: Int, _ options: EvaluationOptions
+        _ ledger: PostgresLedger, shards: Int, _ options: EvaluationOptions, withDecisions: Bool
     ) async throws -> EvaluationLog {
         var reader = EvaluationReader(target: self.target, segment: self.segment, rowsMax: self.rows)
         var told = 0
@@ -90,8 +96,8 @@ struct Evaluate: AsyncParsableCommand {
             var position = RewardPosition(shard: shard)
             while true {
                 let page = try await ledger.evaluationRecords(
-                    after: position, campaign: options.campaign, since: options.since, until: options.until, limit: 2000
-                )
+                    after: position, campaign: options.campaign, since: options.since, until: options.until,
+                    withDecisions: withDecisions, limit: 2000)
                 guard let last = page.last else { break }
                 position = last.position
                 for record in page { reader.take(record) }
@@ -102,10 +108,6 @@ struct Evaluate: AsyncParsableCommand {
             }
         }
         return reader.log
-    }
-
-    private static func snapshot(_ number: Int) async throws -> any CandidatePolicy {
-        throw CommandError("there is no snapshot \(number): this fleet keeps none yet")
     }
 
     private static func write(_ bytes: [UInt8], to path: String) throws {

@@ -1,4 +1,5 @@
 // The policies that `--policy` can name.
+import DeliveryModel
 import Foundation
 import Learning
 
@@ -28,7 +29,7 @@ enum CandidatePolicies {
     /// - Parameter snapshot: Loads the fleet's own policy as it was at a snapshot; throws a sentence that says why it
     ///   cannot.
     static func choice(
-        _ name: String, snapshot: (Int) async throws -> any CandidatePolicy
+        _ name: String, snapshot: (ModelKind, Int) async throws -> any CandidatePolicy
     ) async throws -> Choice {
         switch name {
         case "logged": return .logged
@@ -37,16 +38,16 @@ enum CandidatePolicies {
         case "vendor": return .vendor
         default: break
         }
-        if name.hasPrefix("snapshot:") {
-            guard let number = Int(name.dropFirst("snapshot:".count)), number > 0 else {
-                throw CommandError("'\(name)': a snapshot's number is expected, like snapshot:12")
+        if let kind = ModelKind.allCases.first(where: { name.hasPrefix("\($0.rawValue)@") }) {
+            guard let number = Int(name.dropFirst("\(kind.rawValue)@v".count)), number > 0 else {
+                throw CommandError("'\(name)': a snapshot is named like \(kind.rawValue)@v12")
             }
-            return .ready(try await snapshot(number))
+            return .ready(try await snapshot(kind, number))
         }
         guard FileManager.default.fileExists(atPath: name) else {
             throw CommandError(
-                "'\(name)' is no policy and no file: use logged, \(self.usual.joined(separator: ", ")), snapshot:N, or the "
-                    + "path of a policy file")
+                "'\(name)' is no policy and no file: use logged, \(self.usual.joined(separator: ", ")), rhythm@vN, arms@vN, "
+                    + "or the path of a policy file")
         }
         do throws(PolicyFile.Problems) {
             return .ready(try PolicyFile.load(path: name))

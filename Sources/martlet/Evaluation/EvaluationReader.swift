@@ -49,7 +49,7 @@ struct EvaluationReader {
         }
         if !isHeldOut {
             do throws(LoggedRow.Flaw) {
-                self.log.rows.append(try self.row(reward, value, record.choice).checked())
+                self.log.rows.append(try self.row(reward, value, record.choice, record.decision).checked())
             } catch {
                 self.refuse(error)
             }
@@ -59,7 +59,9 @@ struct EvaluationReader {
 
     private mutating func refuse(_ flaw: LoggedRow.Flaw) { self.log.flaws[flaw, default: 0] += 1 }
 
-    private func row(_ reward: Reward, _ value: Double, _ choice: [UInt8]?) throws(LoggedRow.Flaw) -> LoggedRow {
+    private func row(
+        _ reward: Reward, _ value: Double, _ choice: [UInt8]?, _ decision: [UInt8]?
+    ) throws(LoggedRow.Flaw) -> LoggedRow {
         var arms = try Self.arms(reward)
         var slots: LoggedRow.Slots?
         if let choice {
@@ -70,11 +72,17 @@ struct EvaluationReader {
         // Where there was one candidate nothing was chosen.
         if arms?.ids.count == 1 { arms = nil }
         if slots?.hours.count == 1 { slots = nil }
-        return LoggedRow(
+        var row = LoggedRow(
             decision: reward.decision, user: reward.user, at: reward.decidedAt, campaign: reward.campaign,
             channel: reward.executed?.channel ?? reward.intended.channel, segment: reward.context[self.segment]?.string,
             context: reward.context, reward: value, arms: arms, slots: slots,
             responses: reward.events.filter { $0.type == "open" || $0.type == "click" }.map(\.at))
+        if let decision = decision.flatMap({ try? Decision.decode($0) }),
+            let made = choice.flatMap(ChoiceDocument.decode)
+        {
+            row.origin = LoggedRow.Origin(decision: decision, choice: made)
+        }
+        return row
     }
 
     /// As the reward itself has them.
