@@ -58,7 +58,8 @@ struct Evaluate: AsyncParsableCommand {
         try await withConnections(self.common) { connections, settings, logger in
             var choices: [CandidatePolicies.Choice] = []
             for name in self.policy.isEmpty ? CandidatePolicies.usual : self.policy {
-                choices.append(try await CandidatePolicies.choice(name) {
+                choices.append(
+                    try await CandidatePolicies.choice(name) {
                         try await LearningServices.policy($0, $1, connections.ledger, settings, logger)
                     })
             }
