@@ -51,7 +51,7 @@ extension ArmPolicy {
     /// - Parameter general: What holds where a key is missing.
     init(reading section: YAMLSection, or general: ArmPolicy) {
         self = general
-        switch section.choice("policy", Name.self, default: nil) {
+        switch section.has("policy") ? section.choice("policy", Name.self, default: nil) : nil {
         case .thompson: self.kind = .thompson
         case .softmax: self.kind = .softmax
         case .igw: self.kind = .igw

@@ -82,12 +82,13 @@ struct Connections: Sendable {
         }
         let queue = StreamQueue(
             settings: StreamQueue.Settings(
-                shards: settings.shards, consumer: worker, lease: settings.lease,
+                shards: settings.shards, consumer: worker, lease: settings.lease, horizon: settings.horizon,
                 rewardsMax: settings.feedback.rewardsMax, allowsUnsafePersistence: settings.allowsUnsafePersistence),
             redis: redis, reader: reader, clock: SystemClock(), logger: logger, executor: LoopExecutor.all.last)
         let ledger = PostgresLedger(
             settings: PostgresLedger.Settings(
-                lease: settings.lease, admission: settings.admission.rules, credit: settings.feedback.credit),
+                lease: settings.lease, horizon: settings.horizon, admission: settings.admission.rules,
+                credit: settings.feedback.credit),
             pool: postgres, logger: logger,
             executors: LoopExecutor.all, onReceipt: { meters.received($0, from: $1, isNew: $2) },
             observe: { operation, took, rows in

@@ -26,6 +26,8 @@ struct Settings: Sendable {
     var grace = Milliseconds.seconds(30)
     var lease = Milliseconds.seconds(30)
     var retry = RetryPolicy()
+    /// Work due later than this rests in the ledger alone.
+    var horizon = Milliseconds.seconds(600)
     var admission = AdmissionSettings()
     var feedback = FeedbackSettings()
     var learning = LearningSettings()
@@ -111,6 +113,13 @@ struct Settings: Sendable {
             if self.defaultZone == nil {
                 schedule.report(
                     "default_timezone", "`\(name.prefix(64))` is not in this machine's time zone database")
+            }
+        }
+        if let text = schedule.string("horizon") {
+            if let length = Milliseconds(iso8601: text), (60_000...691_200_000).contains(length.count) {
+                self.horizon = length
+            } else {
+                schedule.report("horizon", "a duration from PT1M to P8D is expected")
             }
         }
         schedule.finish()

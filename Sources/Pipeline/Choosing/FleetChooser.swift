@@ -243,7 +243,8 @@ struct ShadowNote: Sendable {
     var preferred: String
 
     var json: JSONValue {
-        ["number": .integer(Int64(self.number)), "probability": .number(self.probability),
+        [
+            "number": .integer(Int64(self.number)), "probability": .number(self.probability),
             "preferred": .string(self.preferred),
         ]
     }

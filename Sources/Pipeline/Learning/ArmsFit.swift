@@ -90,7 +90,8 @@ package final class ArmsFit: Sendable {
         let isFinal = reward.state != .provisional
         let was = before?.reward ?? 0
         return ArmRow(
-            context: reward.context, campaign: reward.campaign, arm: arm, channel: made.channel, template: made.template,
+            context: reward.context, campaign: reward.campaign, arm: arm, channel: made.channel,
+            template: made.template,
             sentAt: sentAt, trials: isFirst ? 1 : 0, reward: reward.reward - was,
             squares: reward.reward * reward.reward - was * was, isFinal: isFinal)
     }

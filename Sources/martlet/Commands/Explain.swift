@@ -47,7 +47,8 @@ struct Explain: AsyncParsableCommand {
             throw CommandError("no decision \(self.id) was accepted")
         }
         guard let choice = story.choice else {
-            print("Decision \(self.id): the engine left nothing to choose, or it was accepted before choices were kept.")
+            print(
+                "Decision \(self.id): the engine left nothing to choose, or it was accepted before choices were kept.")
             return
         }
         // What the decision leaves out was looked up when it came: choices do not depend on it.
