@@ -178,6 +178,30 @@ struct FleetChooserTests {
         #expect(await gone.replay(made, of: subject).first?.problem != nil)
     }
 
+    /// What an evaluation reads is what was recorded, and a snapshot judged by its own choices would have made them.
+    @Test func anEvaluationFindsTheProbabilitiesOfTheRecord() async throws {
+        let chooser = try self.chooser(self.known)
+        let generic = NumberedModel(number: 0, model: RhythmModel.generic(window: .seconds(72 * 3600)))
+        for number in 0..<20 {
+            let subject = optimized("d-\(number)", user: "u-\(number)", choice: .arms(Self.arms))
+            let made = try #require(await chooser.choose(subject, now: monday).choice)
+            let (arm, slot) = (try #require(made.arm), try #require(made.slot))
+            let read = try ChoiceRecord.decode(ChoiceDocument.json(made))
+            let row = try LoggedRow(
+                decision: subject.id, user: subject.user.id, at: made.madeAt, campaign: subject.campaign, reward: 0,
+                arms: read.arms, slots: read.slots
+            ).checked()
+            #expect(row.arms?.propensity == arm.draw.propensity && row.slots?.propensity == slot.draw.propensity)
+            #expect(row.slots?.hours.map { Int($0) } == slot.hours && row.slots?.chosen == slot.chosen)
+            #expect(row.arms?.ids == Self.arms.map(\.id))
+            let shadow = try #require(SnapshotPolicy.slots(generic, made, of: subject))
+            #expect(shadow.count == slot.hours.count && shadow[slot.chosen] == slot.draw.propensity)
+            var other = made
+            other.slot?.inputs = JSONObject()
+            #expect(SnapshotPolicy.slots(generic, other, of: subject) == nil)
+        }
+    }
+
     @Test func nothingThatIsAwayStopsAChoice() async throws {
         let chooser = try self.chooser(nil)
         let answer = await chooser.choose(optimized(choice: .arms(Self.arms)), now: monday)
