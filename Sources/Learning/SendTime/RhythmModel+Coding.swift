@@ -17,6 +17,7 @@ extension RhythmModel {
         writer.put(self.delay.window.count)
         writer.put(self.clickShare)
         writer.put(self.blend)
+        writer.put(self.levels)
         Self.put(self.population, to: &writer)
         for row in self.covariance.rows { Self.put(row, to: &writer) }
         writer.put(UInt64(self.segments.count))
@@ -52,6 +53,7 @@ extension RhythmModel {
         model.clickShare = try reader.number(in: 0...1)
         model.blend = try reader.numbers(model.blend.count...model.blend.count, in: 0...1)
         guard abs(model.blend.reduce(0, +) - 1) < 1e-6 else { throw SnapshotError("Its weights do not add up to 1.") }
+        model.levels = try reader.numbers(model.levels.count...model.levels.count, in: 0.1...10)
         model.population = try Self.coordinates(&reader)
         for lane in 0..<WeekBasis.dimension { model.covariance.rows[lane] = try Self.coordinates(&reader) }
         guard let precision = model.covariance.inverse() else {

@@ -64,7 +64,7 @@ package struct RhythmTrainer: Sendable {
             self.trials += exposure[hour]
         }
         if !isTaughtByClicks {
-            self.addDelays(counts.delays)
+            if counts.privacyOpens == 0 { self.addDelays(counts.delays) }
             for cell in counts.cells where cell.responses.isFinite && cell.clicks.isFinite {
                 let responses = min(max(cell.responses, 0), 1000)
                 self.openly.responses += responses
