@@ -15,6 +15,8 @@ package struct RhythmModel: Sendable, Equatable {
         /// Sends whose windows have closed, faded (`RhythmClock`).
         package var trials = 0.0
         package var responses = 0.0
+        /// Sessions, visits and purchases.
+        package var activity = 0.0
         /// Mean log-likelihood of a held back send, beyond that of a rate that is the same at all hours. Above 0: something
         /// was learned of the hours.
         package var gain = 0.0
@@ -119,8 +121,11 @@ package struct RhythmModel: Sendable, Equatable {
     }
 
     /// How much the differences between hours can be believed: from 0.4, where nothing was learned and much is to be tried,
-    /// to 2, when many thousand responses were seen. Halfway at a thousand.
-    package var confidence: Double { 0.4 + 1.6 * self.report.responses / (self.report.responses + 1000) }
+    /// to 2, when many thousand responses were seen. Halfway at a thousand; a visit says a tenth of what a response does.
+    package var confidence: Double {
+        let seen = self.report.responses + 0.1 * self.report.activity
+        return 0.4 + 1.6 * seen / (seen + 1000)
+    }
 
     /// What is expected of a send as it will teach; 0 while nothing was learned.
     func expected(_ rate: Double, isTaughtByClicks: Bool) -> Double {

@@ -22,6 +22,7 @@ extension RhythmTrainer {
         model.report = trial.report(model.blend)
         model.report.users = Double(self.users)
         model.report.trials = self.trials
+        model.report.activity = self.activity
         model.report.responses = self.sums.reduce(0) { $0 + $1.responses.reduce(0, +) }
         model.report.drift = Self.distance(model.population, self.previous.population)
         return model
