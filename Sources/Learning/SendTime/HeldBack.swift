@@ -14,30 +14,25 @@ struct HeldBack {
         var start: Int
     }
 
+    /// Of the users that are kept, so many are looked at.
+    private static let usersMax = 50_000
+
     private var items: [Item] = []
     /// What each expert foretold, as many numbers for each item as there are experts.
     private var rates: [Double] = []
+    /// By what the rates of each expert have to be multiplied to have the level that was seen.
+    private(set) var levels: [Double]
     private let experts: Int
-    private let prior: [Double]
 
     init(_ trainer: RhythmTrainer, _ model: RhythmModel) {
         self.experts = model.blend.count
-        self.prior = [Double](repeating: 1 / Double(self.experts), count: self.experts)
+        self.levels = [Double](repeating: 1, count: self.experts)
         let curves = trainer.sums.map { model.curve(of: $0.name) }
-        for (index, entry) in trainer.sample.entries.prefix(50_000).enumerated() {
-            var chance = SplitMix64(seed: UInt64(bitPattern: trainer.now.milliseconds) ^ UInt64(index) &* 0x9e37_79b9)
+        for (index, entry) in trainer.sample.entries.prefix(Self.usersMax).enumerated() {
             var rest = entry.evidence(clickShare: model.clickShare)
             guard !rest.hours.isEmpty else { continue }
-            var held: [RhythmEvidence.Hour] = []
-            for place in rest.hours.indices {
-                let whole = rest.hours[place]
-                let pieces = max(Int(whole.responses.rounded()), 1)
-                let taken = (0..<min(pieces, 1000)).count { _ in chance.nextUnit() < 0.25 }
-                let responses = whole.responses * Double(taken) / Double(pieces)
-                rest.hours[place].exposure *= 0.75
-                rest.hours[place].responses -= responses
-                held.append(.init(hour: whole.hour, exposure: 0.25 * whole.exposure, responses: responses))
-            }
+            let seed = UInt64(bitPattern: trainer.now.milliseconds) ^ UInt64(index)
+            let held = Self.hold(&rest, SplitMix64(seed: seed))
             let foretold = model.experts(rest, segment: curves[Int(entry.segment)])
             for item in held {
                 self.items.append(Item(exposure: item.exposure, responses: item.responses, start: self.rates.count))
@@ -47,25 +42,43 @@ struct HeldBack {
         self.level()
     }
 
-    /// Only the order of the hours matters: each expert is given the level that was seen.
+    /// Takes a quarter out of what is known of a user.
+    private static func hold(_ rest: inout RhythmEvidence, _ chance: SplitMix64) -> [RhythmEvidence.Hour] {
+        var chance = chance
+        return rest.hours.indices.map { place in
+            let whole = rest.hours[place]
+            let pieces = min(max(Int(whole.responses.rounded()), 1), 1000)
+            let taken = (0..<pieces).count { _ in chance.nextUnit() < 0.25 }
+            let responses = whole.responses * Double(taken) / Double(pieces)
+            rest.hours[place].exposure *= 0.75
+            rest.hours[place].responses -= responses
+            return RhythmEvidence.Hour(hour: whole.hour, exposure: 0.25 * whole.exposure, responses: responses)
+        }
+    }
+
+    /// A mode is below its mean, and a likely curve below a likely rate: each expert is given the level that was seen.
     private mutating func level() {
         let seen = self.items.reduce(0) { $0 + $1.responses }
         for expert in 0..<self.experts {
             let foretold = self.items.reduce(0) { $0 + $1.exposure * self.rates[$1.start + expert] }
-            guard foretold > 0, seen > 0 else { continue }
-            for item in self.items { self.rates[item.start + expert] *= seen / foretold }
+            let level = min(max((seen + 20) / (foretold + 20), 0.5), 2)
+            self.levels[expert] = level
+            for item in self.items { self.rates[item.start + expert] *= level }
         }
     }
 
-    /// The weights under which the held back responses are likeliest, when rates are mixed by them: expectation and
-    /// maximisation, from equal weights that count as much as twenty responses.
+    /// The weights of the experts when rates are mixed by them: from equal weights that count as much as twenty responses,
+    /// fifty steps of expectation and maximisation towards those under which the held back responses are likeliest.
+    ///
+    /// Fifty and no more: experts that foretell nearly the same are told apart by chance only, and stay nearly equal.
     func blend() -> [Double] {
-        var weights = self.prior
+        let even = 1 / Double(self.experts)
         let expected = (0..<self.experts).map { expert in
             self.items.reduce(0) { $0 + $1.exposure * self.rates[$1.start + expert] }
         }
+        var weights = [Double](repeating: even, count: self.experts)
         for _ in 0..<50 {
-            var credit = [Double](repeating: 0, count: self.experts)
+            var credit = [Double](repeating: 20 * even, count: self.experts)
             for item in self.items where item.responses > 0 {
                 let rate = self.rate(item, weights)
                 guard rate > 0 else { continue }
@@ -73,9 +86,7 @@ struct HeldBack {
                     credit[expert] += item.responses * weights[expert] * self.rates[item.start + expert] / rate
                 }
             }
-            for expert in 0..<self.experts {
-                weights[expert] = (credit[expert] + 20 * self.prior[expert]) / (expected[expert] + 20)
-            }
+            for expert in 0..<self.experts { weights[expert] = credit[expert] / (expected[expert] + 20) }
             let sum = weights.reduce(0, +)
             weights = weights.map { $0 / sum }
         }

@@ -82,8 +82,7 @@ package struct RhythmCounts: Sendable, Equatable {
     /// Responses by the slot in which they came, not that of the send. By slot, rising.
     package var answers: [Tally] = []
     package var delays = Delays()
-    /// Opens that a privacy proxy made. From two on the user is taught by clicks only: a person's opens cannot be seen
-    /// behind a proxy, and those that were counted were machines that nobody recognised.
+    /// Sends that a privacy proxy opened.
     package var privacyOpens = 0
     /// The segment that was named last.
     package var segment: String?
@@ -92,8 +91,15 @@ package struct RhythmCounts: Sendable, Equatable {
 
     package init() {}
 
-    /// Whether only clicks teach.
-    package var isTaughtByClicks: Bool { self.privacyOpens >= 2 }
+    /// Whether only clicks teach, of all that this user did: a person's opens cannot be seen behind a privacy proxy, and
+    /// those that were counted were machines that nobody recognised.
+    ///
+    /// Two such opens settle it. One does where there are no more than a handful of sends: a proxy opens nearly all of them,
+    /// a person's own open is seldom taken for a machine's.
+    package var isTaughtByClicks: Bool {
+        guard self.privacyOpens == 1 else { return self.privacyOpens > 1 }
+        return self.cells.reduce(Double(self.pending.count)) { $0 + $1.trials } < 8
+    }
 
     package var isEmpty: Bool { self.cells.isEmpty && self.activity.isEmpty && self.pending.isEmpty }
 }

@@ -19,6 +19,8 @@ struct RhythmEvidence {
     var activity: [Double] = []
     var activityTotal = 0.0
 
+    var isEmpty: Bool { self.hours.isEmpty && self.activityTotal == 0 }
+
     /// - Parameter clickShare: which share of the responses of others are clicks.
     init(_ counts: RhythmCounts, delay: DelayModel, clickShare: Double, now: Timestamp) {
         let (exposure, responses) = Self.sums(counts, delay: delay, now: now)

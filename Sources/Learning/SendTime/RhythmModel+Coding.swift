@@ -17,6 +17,7 @@ extension RhythmModel {
         writer.put(self.delay.window.count)
         writer.put(self.clickShare)
         writer.put(self.blend)
+        writer.put(self.levels)
         Self.put(self.population, to: &writer)
         for row in self.covariance.rows { Self.put(row, to: &writer) }
         writer.put(UInt64(self.segments.count))
@@ -31,6 +32,7 @@ extension RhythmModel {
         writer.put(self.report.users)
         writer.put(self.report.trials)
         writer.put(self.report.responses)
+        writer.put(self.report.activity)
         writer.put(self.report.gain)
         writer.put(self.report.drift)
         writer.put(self.report.calibrationError)
@@ -52,6 +54,7 @@ extension RhythmModel {
         model.clickShare = try reader.number(in: 0...1)
         model.blend = try reader.numbers(model.blend.count...model.blend.count, in: 0...1)
         guard abs(model.blend.reduce(0, +) - 1) < 1e-6 else { throw SnapshotError("Its weights do not add up to 1.") }
+        model.levels = try reader.numbers(model.levels.count...model.levels.count, in: 0.1...10)
         model.population = try Self.coordinates(&reader)
         for lane in 0..<WeekBasis.dimension { model.covariance.rows[lane] = try Self.coordinates(&reader) }
         guard let precision = model.covariance.inverse() else {
@@ -96,6 +99,7 @@ extension RhythmModel {
         report.users = try reader.number(in: Self.countRange)
         report.trials = try reader.number(in: Self.countRange)
         report.responses = try reader.number(in: Self.countRange)
+        report.activity = try reader.number(in: Self.countRange)
         report.gain = try reader.number()
         report.drift = try reader.number()
         report.calibrationError = try reader.number()

@@ -15,6 +15,8 @@ package struct RhythmModel: Sendable, Equatable {
         /// Sends whose windows have closed, faded (`RhythmClock`).
         package var trials = 0.0
         package var responses = 0.0
+        /// Sessions, visits and purchases.
+        package var activity = 0.0
         /// Mean log-likelihood of a held back send, beyond that of a rate that is the same at all hours. Above 0: something
         /// was learned of the hours.
         package var gain = 0.0
@@ -39,9 +41,11 @@ package struct RhythmModel: Sendable, Equatable {
     package var delay: DelayModel
     /// Which share of responses are clicks.
     var clickShare = 0.25
-    var population: Coordinates { didSet { self.populationCurve = WeekBasis.curve(of: self.population) } }
-    /// The logarithm of the population's rate in each hour.
-    private(set) var populationCurve: [Double]
+    var population: Coordinates {
+        didSet { self.populationLogRates = Self.slots(WeekBasis.curve(of: self.population)) }
+    }
+    /// The logarithm of the population's rate in each of the 168 slots.
+    package private(set) var populationLogRates: [Double]
     /// By name, rising. The empty name stands for users of no segment, or of one that is too small.
     var segments: [Segment] = []
     /// Of a person's curve about the segment's.
@@ -49,6 +53,8 @@ package struct RhythmModel: Sendable, Equatable {
     var precision: SymmetricMatrix
     /// How much each of `personal` has to say; adds up to 1.
     var blend: [Double]
+    /// By what the rates that each of `personal` foretells are multiplied.
+    var levels = [Double](repeating: 1, count: personal.count)
 
     struct Segment: Sendable, Equatable {
         var name: String
@@ -64,7 +70,7 @@ package struct RhythmModel: Sendable, Equatable {
     init(delay: DelayModel) {
         self.delay = delay
         self.population = Self.peopleSleep
-        self.populationCurve = WeekBasis.curve(of: Self.peopleSleep)
+        self.populationLogRates = Self.slots(WeekBasis.curve(of: Self.peopleSleep))
         self.covariance = SymmetricMatrix.diagonal(Self.personalVariance)
         self.precision = SymmetricMatrix.diagonal(1 / Self.lanes(Self.personalVariance))
         self.blend = [Double](repeating: 1 / Double(Self.personal.count), count: Self.personal.count)
@@ -106,8 +112,24 @@ package struct RhythmModel: Sendable, Equatable {
     ///
     /// - Complexity: some microseconds for a user of thirty cells.
     package func predict(_ counts: RhythmCounts, now: Timestamp) -> [Double] {
-        let hours = self.hourRates(counts, now: now).map { log(max($0, 1e-12)) }
-        return (0..<RhythmCounts.slots).map { hours[WeekBasis.hour(of: $0)] }
+        Self.slots(self.hourRates(counts, now: now).map { log(max($0, 1e-12)) })
+    }
+
+    /// From 48 hours to 168 slots.
+    private static func slots(_ hours: [Double]) -> [Double] {
+        (0..<RhythmCounts.slots).map { hours[WeekBasis.hour(of: $0)] }
+    }
+
+    /// How much the differences between hours can be believed: from 0.4, where nothing was learned and much is to be tried,
+    /// to 2, when many thousand responses were seen. Halfway at a thousand; a visit says a tenth of what a response does.
+    package var confidence: Double {
+        let seen = self.report.responses + 0.1 * self.report.activity
+        return 0.4 + 1.6 * seen / (seen + 1000)
+    }
+
+    /// What is expected of a send as it will teach; 0 while nothing was learned.
+    func expected(_ rate: Double, isTaughtByClicks: Bool) -> Double {
+        self.report.users > 0 ? rate * (isTaughtByClicks ? self.clickShare : 1) : 0
     }
 
     /// The rate of a user in each hour of `WeekBasis`, as opens would show it.
@@ -116,7 +138,7 @@ package struct RhythmModel: Sendable, Equatable {
         let experts = self.experts(evidence, segment: self.curve(of: counts.segment))
         return (0..<WeekBasis.hours).map { hour in
             var rate = 0.0
-            for index in experts.indices { rate += self.blend[index] * experts[index][hour] }
+            for index in experts.indices { rate += self.blend[index] * self.levels[index] * experts[index][hour] }
             return rate
         }
     }

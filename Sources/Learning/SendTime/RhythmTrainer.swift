@@ -19,6 +19,7 @@ package struct RhythmTrainer: Sendable {
     private(set) var users = 0
     private(set) var delays = RhythmCounts.Delays()
     private(set) var trials = 0.0
+    private(set) var activity = 0.0
     /// Of users who are taught by all responses: how many there were, and how many of them were clicks.
     private(set) var openly = (responses: 0.0, clicks: 0.0)
     private var indices: [String: Int] = [:]
@@ -64,13 +65,14 @@ package struct RhythmTrainer: Sendable {
             self.trials += exposure[hour]
         }
         if !isTaughtByClicks {
-            self.addDelays(counts.delays)
+            if counts.privacyOpens == 0 { self.addDelays(counts.delays) }
             for cell in counts.cells where cell.responses.isFinite && cell.clicks.isFinite {
                 let responses = min(max(cell.responses, 0), 1000)
                 self.openly.responses += responses
                 self.openly.clicks += min(max(cell.clicks, 0), responses)
             }
         }
+        if !counts.activity.isEmpty { self.activity += RhythmEvidence.activity(counts).reduce(0, +) }
         self.keep(counts, segment: segment, exposure: exposure, responses: responses)
     }
 

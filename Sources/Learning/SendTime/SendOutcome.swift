@@ -45,7 +45,7 @@ package struct SendOutcome: Sendable, Equatable {
 
 /// How a campaign does beside what the model expected of its sends: a good campaign must not teach that its hour is good.
 ///
-/// A send of a campaign that does twice as well as others counts as two trials: its responses are then no sign of its
+/// A send of a campaign that does twice as well as expected counts as two trials: its responses are then no sign of its
 /// hour. Drawn towards 1 as if by a hundred expected responses.
 package struct CampaignLevels: Sendable, Equatable {
     /// The sum of `SlotChoice.expected` over sends whose windows have closed.
@@ -63,11 +63,10 @@ package struct CampaignLevels: Sendable, Equatable {
         self.seen = Self.checked(self.seen + Self.checked(seen))
     }
 
-    /// How this campaign does beside `all` campaigns together; in 0.5…2. The model may be wrong about the level of all of
-    /// them: that is for the next fit to mend, and no campaign's doing.
-    package func factor(beside all: CampaignLevels) -> Double {
-        guard all.seen > 0, all.expected > 0 else { return 1 }
-        return min(max((self.seen + 100) / (self.expected * (all.seen / all.expected) + 100), 0.5), 2)
+    /// In 0.5…2; 1 where nothing was expected, because nothing had been learned yet.
+    package var factor: Double {
+        guard self.expected > 0 else { return 1 }
+        return min(max((self.seen + 100) / (self.expected + 100), 0.5), 2)
     }
 
     private static func checked(_ number: Double) -> Double {

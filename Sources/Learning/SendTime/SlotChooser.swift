@@ -14,7 +14,7 @@ package struct SlotChoice: Sendable, Equatable {
     package var probabilities: [Double]
     /// The logarithm of the expected responses to a send in each feasible slot, as opens would show them.
     package var scores: [Double]
-    /// The expected responses to the send as they will teach: for `CampaignLevels`.
+    /// The expected responses to the send as they will teach: for `CampaignLevels`. 0 where the model has learned nothing.
     package var expected: Double
     /// Whether only clicks will teach of this user.
     package var isTaughtByClicks: Bool
@@ -27,7 +27,8 @@ package struct SlotChoice: Sendable, Equatable {
 
 package enum SlotChooser {
     package struct Settings: Sendable, Equatable {
-        /// How firmly the better slot is preferred: twice the rate makes a slot 2^sharpness times as likely.
+        /// How firmly the better slot is preferred: twice the rate makes a slot 2^(sharpness × `RhythmModel.confidence`) times
+        /// as likely. At least 0.
         package var sharpness = 15.0
         /// The share that is drawn without looking at the person, half of it evenly and half by the population's curve. In 0…1.
         package var floor = 0.02
@@ -65,7 +66,7 @@ package enum SlotChooser {
         let isTaughtByClicks = counts.isTaughtByClicks
         return SlotChoice(
             index: index, slot: slots[index], propensity: probabilities[index], probabilities: probabilities,
-            scores: scores, expected: exp(scores[index]) * (isTaughtByClicks ? model.clickShare : 1),
+            scores: scores, expected: model.expected(exp(scores[index]), isTaughtByClicks: isTaughtByClicks),
             isTaughtByClicks: isTaughtByClicks, isCohort: isCohort, policy: "rhythm@v\(number)", seed: seed)
     }
 
@@ -80,8 +81,8 @@ package enum SlotChooser {
     ) -> [Double] {
         let floor = Self.share(settings.floor)
         let sharpness = settings.sharpness.isFinite ? min(max(settings.sharpness, 0), 1000) : 0
-        let preferred = Self.softmax(scores, sharpness)
-        let common = Self.softmax(slots.map { model.populationCurve[WeekBasis.hour(of: $0)] }, 1)
+        let preferred = Self.softmax(scores, sharpness * model.confidence)
+        let common = Self.softmax(slots.map { model.populationLogRates[$0] }, 1)
         let even = 1 / Double(slots.count)
         return preferred.indices.map { (1 - floor) * preferred[$0] + floor * (0.5 * even + 0.5 * common[$0]) }
     }

@@ -73,6 +73,12 @@ struct SymmetricMatrix: Equatable, Sendable {
             })
     }
 
+    var diagonal: Coordinates {
+        var result = Coordinates.zero
+        for lane in 0..<WeekBasis.dimension { result[lane] = self.rows[lane][lane] }
+        return result
+    }
+
     /// Adds `weight` times the outer product of `vector` with itself.
     mutating func add(_ vector: Coordinates, times weight: Double) {
         let scaled = weight * vector

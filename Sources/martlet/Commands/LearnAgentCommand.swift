@@ -15,7 +15,10 @@ struct LearnAgentCommand: AsyncParsableCommand {
             and nothing is kept.
             """)
 
-    @Option(help: "The share of users for whom slots are always drawn evenly, 0 to 1.") var cohort = 0.01
+    @Option(help: "The share of users for whom slots are always drawn evenly, 0 to 1; other learners have none.")
+    var cohort = 0.0
+    @Option(help: "Instead: measures how fast a model is fitted to so many users, and slots are chosen.")
+    var bench: Int?
 
     @Flag(help: "Choose among arms instead of slots.") var arms = false
 
@@ -25,6 +28,12 @@ struct LearnAgentCommand: AsyncParsableCommand {
                 FileHandle.standardOutput.write(Data((answer + "\n").utf8))
             }
             return
+        }
+        if let users = self.bench {
+            guard (1...100_000_000).contains(users) else {
+                throw ValidationError("--bench takes 1 to 100000000 users.")
+            }
+            return RhythmBench.run(users: users)
         }
         var settings = SlotChooser.Settings()
         settings.cohort = self.cohort

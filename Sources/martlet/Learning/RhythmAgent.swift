@@ -33,7 +33,6 @@ struct RhythmAgent {
     private var number = 0
     private var settings = SlotChooser.Settings()
     private var levels: [Int: CampaignLevels] = [:]
-    private var allLevels = CampaignLevels()
     private var sends: [Send] = []
     /// Where in `sends` the send of a round to a user is.
     private var places: [Int: Int] = [:]
@@ -41,9 +40,6 @@ struct RhythmAgent {
     init(settings: SlotChooser.Settings = SlotChooser.Settings()) {
         self.settings = settings
     }
-
-    /// What the model says of its last fit.
-    var report: RhythmModel.Report { self.model.report }
 
     /// Takes one line.
     ///
@@ -66,11 +62,18 @@ struct RhythmAgent {
         let users = try Self.integer(message, "users")
         guard users > 0, users <= 10_000_000 else { throw Failure.unreadable("users is out of range.") }
         self.hashes = [UserHash](repeating: UserHash(), count: users)
-        let tags = try Self.numbers(message, "tags")
-        self.segments = (0..<users).map { tags.indices.contains($0) ? "s\(Int64(tags[$0]))" : "" }
+        try self.name(message, users: users)
+        if self.segments.count != users { self.segments = [String](repeating: "", count: users) }
         self.seed = Int64(try Self.integer(message, "seed"))
         self.window = Self.duration(hours: message["window_h"]?.double ?? 72)
         self.model = RhythmModel.generic(window: self.window)
+    }
+
+    /// Segments come at the beginning, and again with a question where the world says so, as decisions name them.
+    private mutating func name(_ message: JSONObject, users: Int) throws {
+        guard message["tags"] != nil else { return }
+        let tags = try Self.numbers(message, "tags")
+        self.segments = (0..<users).map { tags.indices.contains($0) ? "s\(Int64(tags[$0]))" : "" }
     }
 
     // MARK: Events
@@ -117,6 +120,7 @@ struct RhythmAgent {
         let round = try Self.integer(message, "round")
         let feasible = try Self.numbers(message, "eligible").map { Int($0) }
         guard let first = feasible.first else { throw Failure.unreadable("Nothing is eligible.") }
+        try self.name(message, users: self.hashes.count)
         self.close(now)
         let counts = self.hashes.map { RhythmCounts(fields: $0.fields, now: now) }
         if round > 0 || counts.contains(where: { !$0.isEmpty }) {
@@ -158,11 +162,10 @@ struct RhythmAgent {
             self.sends[place].isChanged = true
             let response = max(send.isTaughtByClicks ? 0 : send.current.opened, send.current.clicked)
             self.levels[send.round, default: CampaignLevels()].add(expected: send.expected, seen: response)
-            self.allLevels.add(expected: send.expected, seen: response)
         }
         for place in self.sends.indices where self.sends[place].isChanged {
             var current = self.sends[place].current
-            current.campaignFactor = self.levels[self.sends[place].round]?.factor(beside: self.allLevels) ?? 1
+            current.campaignFactor = self.levels[self.sends[place].round]?.factor ?? 1
             let change = RhythmLesson.increments(from: self.sends[place].known, to: current)
             self.hashes[self.sends[place].user].apply(change)
             if self.sends[place].known?.isFinal == true {
