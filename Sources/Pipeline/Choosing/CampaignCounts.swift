@@ -29,7 +29,9 @@ final class CampaignCounts: Sendable {
         var reading: Task<Entry?, Never>?
     }
 
-    private static let freshFor = Milliseconds.seconds(5)
+    private static let freshFor = Milliseconds.seconds(10)
+    /// At most so many fields that count no more are removed at once.
+    private static let removedMax = 1000
     private static let staleAfter = Milliseconds.seconds(60)
     /// A store that did not answer is left alone for a moment.
     private static let restsFor = Milliseconds.seconds(2)
@@ -73,7 +75,7 @@ final class CampaignCounts: Sendable {
     private func read(
         _ campaign: String, _ policy: ArmPolicy, after before: Entry?, from store: any CountStore, now: Timestamp
     ) async -> Entry? {
-        let fields = await Self.fields(campaign, store)
+        let fields = await Self.fields(campaign, store, now: now)
         return self.slots.withLock { slots in
             var slot = slots[campaign] ?? Slot()
             defer { slots[campaign] = slot }
@@ -99,12 +101,21 @@ final class CampaignCounts: Sendable {
         }
     }
 
-    private static func fields(_ campaign: String, _ store: any CountStore) async -> [String: Int64]? {
+    /// What counts; what is too old to count is removed on the way.
+    private static func fields(
+        _ campaign: String, _ store: any CountStore, now: Timestamp
+    ) async -> [String: Int64]? {
         guard let shards = try? await store.counts(of: .arms(campaign: campaign)) else { return nil }
         var sums: [String: Int64] = [:]
         for field in shards.joined() {
             guard let value = Int64(String(decoding: field.value, as: UTF8.self)) else { continue }
             sums[String(decoding: field.name, as: UTF8.self), default: 0] &+= value
+        }
+        let old = ArmCounts.expired(sums, now: now).prefix(self.removedMax)
+        if !old.isEmpty {
+            let removal = CountUpdate(
+                owner: .arms(campaign: campaign), changes: old.map { .remove(field: Array($0.utf8)) })
+            try? await store.note(shards.indices.map { ($0, removal) })
         }
         return sums
     }

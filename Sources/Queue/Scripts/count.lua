@@ -11,7 +11,9 @@ for i = 7, #ARGV, 4 do
     local kind = ARGV[i + 1]
     if kind == '+' then
         -- A sum that no longer fits stays as it is: one person's endless events must not stop the counting.
-        redis.pcall('HINCRBY', key, ARGV[i + 2], ARGV[i + 3])
+        local sum = redis.pcall('HINCRBY', key, ARGV[i + 2], ARGV[i + 3])
+        -- Nothing is as good as no field: what was waited for and has come leaves none behind.
+        if sum == 0 then redis.call('HDEL', key, ARGV[i + 2]) end
     elseif kind == '-' then
         redis.call('HDEL', key, ARGV[i + 2])
     elseif redis.call('HLEN', key) < tonumber(ARGV[6]) then

@@ -5,7 +5,9 @@ local isFull = redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[2])
 for i = 3, #ARGV, 3 do
     local kind = ARGV[i]
     if kind == '+' then
-        redis.pcall('HINCRBY', KEYS[1], ARGV[i + 1], ARGV[i + 2])
+        if redis.pcall('HINCRBY', KEYS[1], ARGV[i + 1], ARGV[i + 2]) == 0 then
+            redis.call('HDEL', KEYS[1], ARGV[i + 1])
+        end
     elseif kind == '-' then
         redis.call('HDEL', KEYS[1], ARGV[i + 1])
     elseif not isFull or redis.call('HEXISTS', KEYS[1], ARGV[i + 1]) == 1 then
