@@ -208,12 +208,13 @@ let package = Package(
             dependencies: ["DeliveryModel", "LocalServers", "RedisClient", logging, nioPosix],
             exclude: ["Checks"], swiftSettings: strict),
         .testTarget(
-            name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], swiftSettings: strict),
+            name: "LearningTests", dependencies: ["DeliveryModel", "Learning"], exclude: ["Checks"],
+            swiftSettings: strict),
         .testTarget(
             name: "LedgerTests",
             dependencies: [
-                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "PostgresClient", "ThreadBridge",
-                logging,
+                "Attribution", "DeliveryModel", "Learning", "Ledger", "LocalServers", "Pipeline", "PostgresClient",
+                "Telemetry", "ThreadBridge", logging,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -89,6 +89,9 @@ package struct RewardFacts: Sendable {
     package var acceptedAt: Timestamp
     package var attempts: [Attempt]
     package var chosen: Chosen
+    /// What was chosen, and among what; nil where there was nothing to choose, and for what was accepted before that was
+    /// kept.
+    package var choice: MadeChoice?
     /// Nil while the delivery has not ended.
     package var end: End?
     package var conversions: [Conversion]
@@ -102,6 +105,7 @@ package struct RewardFacts: Sendable {
 
     package init(
         decision: Decision, acceptedAt: Timestamp, attempts: [Attempt] = [], chosen: Chosen = Chosen(),
+        choice: MadeChoice? = nil,
         end: End? = nil, conversions: [Conversion] = [], complaints: [Timestamp] = [], sightings: [Sighting] = [],
         rests: [String] = [], given: Given? = nil, now: Timestamp
     ) {
@@ -109,6 +113,7 @@ package struct RewardFacts: Sendable {
         self.acceptedAt = acceptedAt
         self.attempts = attempts
         self.chosen = chosen
+        self.choice = choice
         self.end = end
         self.conversions = conversions
         self.complaints = complaints

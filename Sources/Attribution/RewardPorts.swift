@@ -157,6 +157,13 @@ package struct RewardPosition: Sendable, Hashable, Comparable {
 
     package var entry: String { "\(self.transaction)-\(self.place)" }
 
+    /// Nil for a text that is no entry's id.
+    package init?(shard: Int, entry: String?) {
+        let parts = entry?.split(separator: "-") ?? []
+        guard parts.count == 2, let transaction = UInt64(parts[0]), let place = Int(parts[1]) else { return nil }
+        self.init(shard: shard, transaction: transaction, place: place)
+    }
+
     package static func < (left: RewardPosition, right: RewardPosition) -> Bool {
         (left.shard, left.transaction, left.place) < (right.shard, right.transaction, right.place)
     }
@@ -232,4 +239,58 @@ package protocol RewardStreams: Sendable {
 package protocol ShortLinkRegister: Sendable {
     /// Returns after the commit. Repeating is safe.
     func record(_ links: [ShortLink]) async throws(LedgerError)
+}
+
+/// A revision with the one before it.
+package struct RecordedRevision: Sendable {
+    package let position: RewardPosition
+    /// `martlet.reward/1`.
+    package let body: [UInt8]
+    /// Nil where this is the first.
+    package let before: [UInt8]?
+    /// What was chosen for the decision, `martlet.choice/1`; nil where there was nothing to choose.
+    package let choice: [UInt8]?
+
+    package init(position: RewardPosition, body: [UInt8], before: [UInt8]?, choice: [UInt8]? = nil) {
+        self.position = position
+        self.body = body
+        self.before = before
+        self.choice = choice
+    }
+}
+
+/// The ledger, as those see it who learn from rewards.
+package protocol RevisionLedger: Sendable {
+    /// The revisions that come after these positions, in the order of the streams; at most `limit` of each shard.
+    ///
+    /// - Parameter onlyChosen: Only of decisions for which something was chosen; and the last one that was looked at in each
+    ///   shard, with an empty body.
+    func revisions(
+        after positions: [RewardPosition], onlyChosen: Bool, limit: Int
+    ) async throws(LedgerError) -> [RecordedRevision]
+    /// Whether rewards are on record from transactions that this PostgreSQL has not come to.
+    func isRewardOrderLost() async throws(LedgerError) -> Bool
+    /// Takes or keeps the lease `name` for `seconds`; false while somebody else has it.
+    func hold(_ name: String, as holder: String, seconds: Int) async throws(LedgerError) -> Bool
+}
+
+/// The ledger, as the fit of arms sees it.
+package protocol ArmHistoryLedger: RevisionLedger {
+    /// A transaction from which on rewards were given at or after a moment; nil where there are none.
+    func rewardStart(since moment: Timestamp) async throws(LedgerError) -> UInt64?
+    /// What was sent, waits for reactions, and has brought none: the newest first.
+    func openChoices(limit: Int) async throws(LedgerError) -> [OpenChoice]
+}
+
+/// A choice whose reward is not known yet.
+package struct OpenChoice: Sendable {
+    package let decision: Decision
+    package let choice: MadeChoice
+    package let sentAt: Timestamp
+
+    package init(decision: Decision, choice: MadeChoice, sentAt: Timestamp) {
+        self.decision = decision
+        self.choice = choice
+        self.sentAt = sentAt
+    }
 }

@@ -116,12 +116,13 @@ package struct Rewarder: Sendable {
         let decision = facts.decision
         let course = sent.last
         var propensity = Reward.Propensity(
-            engine: decision.propensity, arm: facts.chosen.propensity, slot: course == nil ? nil : 1,
+            engine: decision.propensity, arm: facts.chosen.propensity,
+            slot: course == nil ? nil : facts.choice?.slot?.draw.propensity ?? 1,
             provider: course?.propensity)
         let parts = [propensity.engine, propensity.arm, propensity.slot, propensity.provider].compactMap(\.self)
         propensity.joint = course?.propensity == nil || propensity.arm == nil ? nil : parts.reduce(1, *)
         let steps = decision.steps(ofArm: facts.chosen.arm)
-        let meant = self.intendedAt(decision, facts.acceptedAt)
+        let meant = facts.choice?.slot?.dueAt ?? self.intendedAt(decision, facts.acceptedAt)
         let intended = Reward.Course(
             arm: facts.chosen.arm, slot: meant.flatMap { self.localHour($0, decision) },
             channel: steps.first?.channel.rawValue)
@@ -135,9 +136,13 @@ package struct Rewarder: Sendable {
             maturity: .immature, reward: Self.value(events, by: decision.reward), events: events,
             intended: intended, executed: executed,
             diverged: Self.diverged(facts, meant: meant, done: course?.closedAt),
-            propensity: propensity, arms: decision.candidates(chosen: facts.chosen),
-            slots: course == nil ? nil : 1, context: decision.context, armPolicy: facts.chosen.policy,
-            seed: facts.chosen.seed, outcome: facts.end?.state, decidedAt: facts.acceptedAt,
+            propensity: propensity, arms: facts.candidates,
+            slots: course == nil ? nil : facts.choice?.slot?.hours.count ?? 1, context: decision.context,
+            armPolicy: facts.chosen.policy, slotPolicy: facts.choice?.slot?.draw.policy,
+            // Where there was no choice of an arm, that of the slot is the one to be drawn again.
+            seed: facts.choice.flatMap { $0.arm == nil ? $0.slot?.draw.seed : nil } ?? facts.chosen.seed,
+            outcome: facts.end?.state,
+            decidedAt: facts.acceptedAt,
             sentAt: sent.first?.closedAt, windowClosesAt: facts.now)
     }
 
@@ -213,6 +218,15 @@ extension RewardFacts {
         }
     }
 
+    /// The arms that could have been chosen. What was accepted before choices were kept had a uniform choice.
+    fileprivate var candidates: [Reward.Candidate] {
+        if let arm = self.choice?.arm {
+            return arm.candidates.map { Reward.Candidate(id: $0.id, probability: $0.probability) }
+        }
+        guard case .arms(let arms) = self.decision.choice, let propensity = self.chosen.propensity else { return [] }
+        return arms.map { Reward.Candidate(id: $0.id, probability: propensity) }
+    }
+
     private var isHoldout: Bool { self.end?.reason == "holdout" }
     /// It ended, and nothing was sent that could have been reacted to.
     fileprivate var isUntried: Bool { self.end != nil && self.opensAt == nil }
@@ -225,11 +239,5 @@ extension Decision {
         case .plan(let steps): steps
         case .arms(let arms): arms.first { $0.id == arm }?.plan ?? []
         }
-    }
-
-    /// What could have been chosen. The policies of this version give each arm the same probability.
-    fileprivate func candidates(chosen: RewardFacts.Chosen) -> [Reward.Candidate] {
-        guard case .arms(let arms) = self.choice, let propensity = chosen.propensity else { return [] }
-        return arms.map { Reward.Candidate(id: $0.id, probability: propensity) }
     }
 }

@@ -94,10 +94,13 @@ package struct Story: Sendable {
     package var events: [Event]
     package var settlement: Settlement?
     package var open: Open?
+    /// Nil where there was nothing to choose.
+    package var choice: MadeChoice?
 
     package init(
         id: String, campaign: String, messageClass: String, source: String, shard: Int, acceptedAt: Timestamp,
-        decision: Decision?, attempts: [Attempt], events: [Event], settlement: Settlement?, open: Open?
+        decision: Decision?, attempts: [Attempt], events: [Event], settlement: Settlement?, open: Open?,
+        choice: MadeChoice? = nil
     ) {
         self.id = id
         self.campaign = campaign
@@ -110,6 +113,7 @@ package struct Story: Sendable {
         self.events = events
         self.settlement = settlement
         self.open = open
+        self.choice = choice
     }
 }
 

@@ -26,6 +26,7 @@ package enum StoryDocument {
                     chosen.member("seed", end.seed.map { String($0, radix: 16) })
                 }
             }
+            if let choice = story.choice { object.member("choice", rawJSON: ChoiceDocument.json(choice)) }
             if let open = story.open {
                 object.member("due_at", open.dueAt)
                 object.member("step", open.step)

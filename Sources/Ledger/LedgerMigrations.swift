@@ -30,5 +30,12 @@ enum LedgerMigrations {
             sql: String(decoding: PackageResources._011_mail_receipts_sql, as: UTF8.self)),
         PostgresMigration(
             number: 12, name: "lookups", sql: String(decoding: PackageResources._012_lookups_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 13, name: "choices", sql: String(decoding: PackageResources._013_choices_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 14, name: "snapshots", sql: String(decoding: PackageResources._014_snapshots_sql, as: UTF8.self)),
+        PostgresMigration(
+            number: 15, name: "learning paths",
+            sql: String(decoding: PackageResources._015_learning_paths_sql, as: UTF8.self)),
     ]
 }

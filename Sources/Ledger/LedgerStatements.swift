@@ -40,6 +40,7 @@ struct LedgerStatements: Sendable {
                 .int4Array(arrivals) { Int32(clamping: $0.decision.priority) },
                 .int8Array(arrivals) { UserKey.of($0.decision.user.id) },
                 .int8Array(arrivals) { $0.decision.reward.window.count },
+                .bytesArray(arrivals) { $0.choice.map(ChoiceDocument.json) },
             ])
         var fresh: [String: (acceptedAt: Timestamp, answer: OpeningAnswer?)] = [:]
         for row in 0..<rows.count {
@@ -117,7 +118,7 @@ struct LedgerStatements: Sendable {
         let firsts = Set(first)
         return group.indices.map { index in
             let answer = answers[group[index].id] ?? .missing
-            guard !firsts.contains(index), case .claimed(let delivery, _) = answer else { return answer }
+            guard !firsts.contains(index), case .claimed(let delivery, _, _) = answer else { return answer }
             return .notNow(until: delivery.dueAt.advanced(by: .seconds(1)))
         }
     }
@@ -145,7 +146,9 @@ struct LedgerStatements: Sendable {
         delivery.goalsReached = Set(kinds.compactMap { Goal(rawValue: String($0)) })
         delivery.avoids = try rows[row, 18].orNil?.text
         delivery.devices = DeviceProgress(bytes: try rows[row, 19].byteArray)
-        return .claimed(delivery, body: try rows[row, 17].byteArray)
+        let choice = try rows[row, 20].orNil?.byteArray
+        return .claimed(
+            delivery, body: try rows[row, 17].byteArray, choice: choice.flatMap(ChoiceDocument.decode))
     }
 
     func open(_ group: [AttemptOpening], _ connection: PostgresConnection) throws(PostgresError) -> [OpeningAnswer] {

@@ -168,14 +168,14 @@ extension PostgresLedger: RewardLedger {
         }
     }
 
-    private static func parameters(_ positions: [RewardPosition]) -> [PostgresParameter] {
+    static func parameters(_ positions: [RewardPosition]) -> [PostgresParameter] {
         [
             .int4Array(positions) { Int32(clamping: $0.shard) }, .textArray(positions) { String($0.transaction) },
             .int4Array(positions) { Int32(clamping: $0.place) },
         ]
     }
 
-    private static func position(_ rows: PostgresRows, _ row: Int) throws(PostgresError) -> RewardPosition {
+    static func position(_ rows: PostgresRows, _ row: Int) throws(PostgresError) -> RewardPosition {
         RewardPosition(
             shard: try rows[row, 0].int, transaction: UInt64(try rows[row, 1].text) ?? 0, place: try rows[row, 2].int)
     }

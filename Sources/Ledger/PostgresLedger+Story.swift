@@ -79,6 +79,7 @@ extension PostgresLedger: LedgerReader {
                 policy: try rows[0, 21].orNil?.text,
                 seed: try rows[0, 22].orNil?.int64.asBits, at: Timestamp(milliseconds: try rows[0, 23].milliseconds))
         }
+        story.choice = try (rows[0, 24].orNil?.byteArray).flatMap(ChoiceDocument.decode)
         return story
     }
 }

@@ -47,6 +47,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
     let receipts: GroupCommit<Receipt, ReceiptAnswer, LedgerError>
     let onReceipt: ReceiptObserver
     let shortLinks: GroupCommit<ShortLink, Void, LedgerError>
+    let reaches: GroupCommit<String, [ReachedMessage], LedgerError>
 
     /// - Parameters:
     ///   - pool: At least four connections, so that each kind of commit may go on beside the others.
@@ -90,6 +91,7 @@ package final class PostgresLedger: DeliveryLedger, UpkeepLedger, EventLedger, S
             try Self.record(group, connection, onReceipt)
         }
         self.shortLinks = commits("short_link", 1, Self.shorten)
+        self.reaches = commits("reach", 0, Self.reach)
     }
 
     /// What every connection of the pool should set.

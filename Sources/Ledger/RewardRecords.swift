@@ -38,6 +38,7 @@ struct RewardRecords {
                 arm: try rows[row, 7].orNil?.text, propensity: try rows[row, 8].orNil?.double,
                 policy: try rows[row, 9].orNil?.text,
                 seed: try (rows[row, 10].orNil?.int64).map(UInt64.init(bitPattern:)))
+            facts.choice = try (rows[row, 15].orNil?.byteArray).flatMap(ChoiceDocument.decode)
             if let revision = try rows[row, 11].orNil?.int {
                 facts.given = RewardFacts.Given(
                     revision: revision, state: Reward.State(rawValue: try rows[row, 12].text) ?? .provisional,

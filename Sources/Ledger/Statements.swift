@@ -40,7 +40,12 @@ enum Statements {
     static let rewardGive = statement("reward_give", PackageResources.reward_give_sql)
     static let rewardNext = statement("reward_next", PackageResources.reward_next_sql)
     static let rewardReached = statement("reward_reached", PackageResources.reward_reached_sql)
+    static let openChoices = statement("open_choices", PackageResources.open_choices_sql)
+    static let rewardSince = statement("reward_since", PackageResources.reward_since_sql)
+    static let reach = statement("reach", PackageResources.reach_sql)
+    static let revisionNext = statement("revision_next", PackageResources.revision_next_sql)
     static let rewardList = statement("reward_list", PackageResources.reward_list_sql)
+    static let evaluationList = statement("evaluation_list", PackageResources.evaluation_list_sql)
     static let rewardPositions = statement(
         "reward_positions", Array("SELECT shard::int4, xid::text, place FROM reward_streams".utf8))
     static let rewardBefore = statement(
@@ -59,6 +64,11 @@ enum Statements {
                    >= pg_snapshot_xmax(pg_current_snapshot())
             """.utf8))
     static let lease = statement("lease", PackageResources.lease_sql)
+    static let snapshotPublish = statement("snapshot_publish", PackageResources.snapshot_publish_sql)
+    static let snapshotThin = statement("snapshot_thin", PackageResources.snapshot_thin_sql)
+    static let snapshotList = statement("snapshot_list", PackageResources.snapshot_list_sql)
+    static let modelStanding = statement("model_standing", PackageResources.model_standing_sql)
+    static let modelChange = statement("model_change", PackageResources.model_change_sql)
     static let recipient = statement("recipient", PackageResources.recipient_sql)
     static let shortLink = statement(
         "short_link",

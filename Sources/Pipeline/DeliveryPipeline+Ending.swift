@@ -105,10 +105,13 @@ extension DeliveryPipeline {
         self.holds.hold(Hold(id: delivery.id, epoch: delivery.epoch), of: lease, since: asked)
     }
 
-    func work(_ decision: Decision, _ delivery: Delivery, _ lease: Lease, dueSince: Timestamp) -> Work {
+    func work(
+        _ decision: Decision, _ delivery: Delivery, _ choice: MadeChoice?, _ lease: Lease, dueSince: Timestamp
+    ) -> Work {
         let waited = Milliseconds(max(0, self.clock.now().since(dueSince).count))
         return Work(
-            decision: decision, delivery: delivery, lease: lease, arrival: nil, dueSince: dueSince, waited: waited)
+            decision: decision, delivery: delivery, choice: choice, lease: lease, arrival: nil, dueSince: dueSince,
+            waited: waited)
     }
 
     /// A new decision, as its delivery will be once it is accepted.
@@ -120,7 +123,8 @@ extension DeliveryPipeline {
             delivery: Delivery(
                 id: arrival.decision.id, shard: arrival.shard, epoch: arrival.lease == nil ? 0 : 1, acceptedAt: now,
                 dueAt: arrival.dueAt),
-            lease: lease, arrival: arrival, dueSince: dueSince, waited: Milliseconds(max(0, now.since(dueSince).count)))
+            choice: arrival.choice, lease: lease, arrival: arrival, dueSince: dueSince,
+            waited: Milliseconds(max(0, now.since(dueSince).count)))
     }
 
     /// The name under which the ledger holds a delivery for this run of its entry; no two runs share one, so that what

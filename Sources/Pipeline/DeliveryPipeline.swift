@@ -25,6 +25,8 @@ package final class DeliveryPipeline: Sendable {
     /// Keyed hash of a normalised address.
     let addressKey: @Sendable (String) -> [UInt8]
     let holds: HoldRegister
+    /// Told of what leaves; nil where nothing is learned.
+    let notes: SendNotes?
     let meters: FleetMeters
     let logger: Logger
     let runs = Atomic<UInt64>(0)
@@ -40,7 +42,7 @@ package final class DeliveryPipeline: Sendable {
         ledger: any DeliveryLedger, queue: any DecisionQueue, providers: ProviderPool, intake: Intake,
         retry: RetryPolicy, admission: AdmissionPolicy = AdmissionPolicy(), clock: any WallClock, worker: String,
         addressKey: @escaping @Sendable (String) -> [UInt8],
-        holds: HoldRegister, meters: FleetMeters, logger: Logger
+        holds: HoldRegister, notes: SendNotes? = nil, meters: FleetMeters, logger: Logger
     ) {
         self.ledger = ledger
         self.queue = queue
@@ -52,6 +54,7 @@ package final class DeliveryPipeline: Sendable {
         self.worker = worker
         self.addressKey = addressKey
         self.holds = holds
+        self.notes = notes
         self.meters = meters
         self.logger = logger
     }
@@ -214,7 +217,7 @@ package final class DeliveryPipeline: Sendable {
             return try await self.ledger.claim(id, lease: name)
         }
         switch answer {
-        case .claimed(let delivery, let body):
+        case .claimed(let delivery, let body, let choice):
             self.hold(delivery, of: lease, since: asked)
             guard let decision = try? Decision.decode(body) else {
                 try await self.end(delivery, nil, .settle(.failed, reason: "decision.unreadable"))
@@ -222,7 +225,7 @@ package final class DeliveryPipeline: Sendable {
             let complete = try await self.patiently { () throws(LedgerError) in
                 try await self.intake.profiles.complete(decision)
             }
-            return self.work(complete, delivery, lease, dueSince: delivery.dueAt)
+            return self.work(complete, delivery, choice, lease, dueSince: delivery.dueAt)
         case .notNow(let until):
             throw Settled(.snooze(id: id, shard: lease.shard, until: until, flow: lease.flow))
         case .finished:
@@ -238,13 +241,13 @@ package final class DeliveryPipeline: Sendable {
         try await self.end(
             work,
             work.delivery.hasSent ? .settle(.sent, reason: "poison.leases") : .setAside(reason: "poison.leases"),
-            plan: ArmChoice.choose(for: work.decision),
+            plan: ArmChoice.choose(for: work.decision, made: work.choice),
             detail: "its workers ended \(work.lapses) times in a row while they held it")
     }
 
     /// Finds the step that is due. An attempt that was left open by a crash is closed first.
     private func plan(_ work: Work) async throws(Settled) -> SendTask {
-        let plan = ArmChoice.choose(for: work.decision)
+        let plan = ArmChoice.choose(for: work.decision, made: work.choice)
         let index = work.delivery.step
         guard plan.steps.indices.contains(index) else {
             let state: TerminalState = work.delivery.hasSent ? .sent : .failed
@@ -413,6 +416,9 @@ package final class DeliveryPipeline: Sendable {
             return .acknowledge
         }
         if outcome.verdict == .unknown, case .rest = next { self.meters.repeated(attempt.channel) }
+        if outcome.verdict == .accepted, !task.delivery.hasSent, let choice = task.work.choice {
+            self.notes?.sent(task.decision, choice, at: now)
+        }
         return self.settlement(for: next, of: task.delivery, task.decision)
     }
 }

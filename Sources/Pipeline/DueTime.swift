@@ -26,7 +26,7 @@ package struct DueTime: Sendable {
         case .now:
             return Answer(dueAt: earliest)
         case .optimize:
-            // Without a model of this user the feasible set has one slot, the first; its propensity is 1.
+            // When, the chooser says; this is for what was accepted before there was one.
             return Answer(dueAt: earliest)
         case .local(let minuteOfDay):
             let (zone, source) = self.zones.of(decision)

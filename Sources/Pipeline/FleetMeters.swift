@@ -156,6 +156,36 @@ extension FleetMeters {
         }
     }
 
+    // MARK: Choices
+
+    func choseArm(_ made: MadeChoice.OfArm) {
+        self.chose("arm", made.draw)
+    }
+
+    func choseSlot(_ made: MadeChoice.OfSlot) {
+        self.chose("slot", made.draw)
+        self.registry.histogram(.feasibleSlots).observe(Double(made.hours.count))
+        for (reason, count) in made.removed { self.registry.counter(.slotsRemoved, reason).increment(by: count) }
+    }
+
+    private func chose(_ what: String, _ draw: MadeChoice.Draw) {
+        let policy = String(draw.policy.prefix { $0 != "@" })
+        self.registry.counter(.choices, what, policy, draw.isCohort ? "yes" : "no").increment()
+        for note in draw.notes {
+            // What is said of features has their names in it.
+            let kind = note.hasPrefix("context.") || note.hasPrefix("and ") ? "context" : note
+            self.registry.counter(.choiceNotes, what, kind).increment()
+        }
+    }
+
+    func activity(isCounted: Bool) {
+        self.registry.counter(.activities, isCounted ? "counted" : "refused").increment()
+    }
+
+    func taught(_ count: Int) {
+        self.registry.counter(.rewardsTaught).increment(by: count)
+    }
+
     func published(_ count: Int) {
         self.registry.counter(.rewardsPublished).increment(by: count)
     }
@@ -163,6 +193,36 @@ extension FleetMeters {
     func rewardBacklog(length: Int, unread: Double) {
         self.registry.gauge(.rewardsLength).set(length)
         self.registry.gauge(.rewardsUnread).set(unread)
+    }
+}
+
+/// What is learned.
+extension FleetMeters {
+    func modelRefused(_ kind: ModelKind) {
+        self.registry.counter(.modelRefused, kind.rawValue).increment()
+    }
+
+    func uses(_ kind: ModelKind, number: Int, age: Milliseconds) {
+        self.registry.gauge(.modelActive, kind.rawValue).set(number)
+        self.registry.gauge(.modelAge, kind.rawValue).set(max(0, age.seconds))
+    }
+
+    /// The newest snapshot on record.
+    ///
+    /// - Parameter driftMax: `learning.drift_max`.
+    func newest(_ snapshot: ModelSnapshot, driftMax: Double, now: Timestamp) {
+        let kind = snapshot.kind.rawValue
+        self.registry.gauge(.snapshotAge, kind).set(max(0, now.since(snapshot.madeAt).seconds))
+        self.registry.gauge(.modelDrift, kind).set((snapshot.metrics[ModelMetric.drift] ?? 0) / driftMax)
+        if let value = snapshot.metrics[ModelMetric.calibrationError] {
+            self.registry.gauge(.calibrationError, kind).set(value)
+        }
+        if let value = snapshot.metrics[ModelMetric.rewardRate] { self.registry.gauge(.rewardRate, kind).set(value) }
+    }
+
+    func fitted(_ kind: ModelKind, _ result: String, in time: Duration) {
+        self.registry.counter(.fits, kind.rawValue, result).increment()
+        self.registry.histogram(.fitTime, kind.rawValue).observe(time)
     }
 }
 

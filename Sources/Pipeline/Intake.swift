@@ -1,4 +1,5 @@
-/// The door for decisions, whichever way they come: decodes, validates, and makes them the ledger's.
+/// The door for decisions, whichever way they come: decodes, validates, chooses what is left to choose, and makes them
+/// the ledger's.
 package import DeliveryModel
 package import Logging
 
@@ -8,20 +9,20 @@ package final class Intake: DecisionIntake {
     let clock: any WallClock
     /// Into how many shards users are divided.
     package let shards: Int
-    let dueTime: DueTime
+    let chooser: FleetChooser
     let profiles: Profiles
     let meters: FleetMeters
     let logger: Logger
 
     package init(
         ledger: any DeliveryLedger, queue: any DecisionQueue, clock: any WallClock, shards: Int,
-        dueTime: DueTime = DueTime(), profiles: Profiles = Profiles(), meters: FleetMeters, logger: Logger
+        chooser: FleetChooser? = nil, profiles: Profiles = Profiles(), meters: FleetMeters, logger: Logger
     ) {
         self.ledger = ledger
         self.queue = queue
         self.clock = clock
         self.shards = shards
-        self.dueTime = dueTime
+        self.chooser = chooser ?? FleetChooser(meters: meters)
         self.profiles = profiles
         self.meters = meters
         self.logger = logger
@@ -58,12 +59,12 @@ package final class Intake: DecisionIntake {
             return .elsewhere(shard: shard)
         }
         decision = try await self.profiles.complete(decision)
-        let due = self.due(decision)
+        let (due, choice) = await self.due(decision)
         let isDue = due <= self.clock.now()
         return .arrival(
             Arrival(
                 decision: decision, body: body, shard: shard, source: lease.source, dueAt: due,
-                lease: isDue ? leaseName : nil, rank: lease.rank))
+                lease: isDue ? leaseName : nil, rank: lease.rank, choice: choice))
     }
 
     /// Makes an arrival from a stream the fleet's own.
@@ -71,6 +72,7 @@ package final class Intake: DecisionIntake {
         switch try await self.ledger.accept(arrival) {
         case .accepted(let delivery, let opened):
             self.meters.accepted(source: "redis")
+            if let choice = arrival.choice { self.chooser.accepted(arrival.decision, choice) }
             return .accepted(delivery, opened)
         case .known:
             return .known
@@ -132,14 +134,15 @@ package final class Intake: DecisionIntake {
         }
         decision = try await self.profiles.complete(decision)
         let shard = Shard.of(userID: decision.user.id, count: self.shards)
-        let due = self.due(decision)
+        let (due, choice) = await self.due(decision)
         let arrival = Arrival(
             decision: decision, body: text, shard: shard, source: source, dueAt: due, lease: nil,
-            rank: self.clock.now().milliseconds << 20 | Int64(number))
+            rank: self.clock.now().milliseconds << 20 | Int64(number), choice: choice)
         let work = ScheduledWork(id: decision.id, shard: shard, dueAt: due, flow: decision.flow)
         switch try await self.ledger.accept(arrival) {
         case .accepted:
             self.meters.accepted(source: "http")
+            if let choice { self.chooser.accepted(decision, choice) }
             return (.accepted(id: decision.id), work)
         case .known:
             return (.accepted(id: decision.id), work)
@@ -150,8 +153,9 @@ package final class Intake: DecisionIntake {
     }
 
     /// Due later only by more than a moment: what is due now is carried out under the lease it came with.
-    private func due(_ decision: Decision) -> Timestamp {
-        let answer = self.dueTime.of(decision, now: self.clock.now())
+    private func due(_ decision: Decision) async -> (at: Timestamp, choice: MadeChoice?) {
+        let chosen = await self.chooser.choose(decision, now: self.clock.now())
+        let answer = chosen.due
         if let source = answer.zoneSource, source != .given {
             self.meters.zoneGuessed(source)
             self.logger.info(
@@ -160,7 +164,7 @@ package final class Intake: DecisionIntake {
                     "decision.id": "\(decision.id)", "zone": "\(answer.zone ?? "")", "from": "\(source.rawValue)",
                 ])
         }
-        return answer.dueAt
+        return (answer.dueAt, chosen.choice)
     }
 
     private static func duplicate(_ id: String, _ isSameText: Bool) -> Rejection {

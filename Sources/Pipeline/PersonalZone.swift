@@ -35,11 +35,17 @@ package struct PersonalZone: Sendable {
     /// The first that is known: the person's own zone, that of most people in their country, the campaign's setting,
     /// the fleet's setting, UTC.
     package func of(_ decision: Decision) -> (zone: TimeZoneRules, source: Source) {
-        let user = decision.user
+        self.of(decision.user, campaign: decision.campaign)
+    }
+
+    /// The zone of a person, whatever the campaign.
+    package func of(_ user: User) -> TimeZoneRules { self.of(user, campaign: nil).zone }
+
+    private func of(_ user: User, campaign: String?) -> (zone: TimeZoneRules, source: Source) {
         if let zone = user.timezone.flatMap({ self.zones.zone(named: $0) }) { return (zone, .given) }
         let country = user.locale.flatMap { LocaleRegion.of($0) }
         if let zone = country.flatMap({ self.zones.zone(forCountry: $0) }) { return (zone, .country) }
-        if let zone = self.campaigns[decision.campaign] { return (zone, .campaign) }
+        if let zone = campaign.flatMap({ self.campaigns[$0] }) { return (zone, .campaign) }
         if let fallback = self.fallback { return (fallback, .setting) }
         return (.utc, .utc)
     }

@@ -24,7 +24,7 @@ package struct Profiles: Sendable {
     private func isIncomplete(_ decision: Decision) -> Bool {
         let user = decision.user
         if user.timezone == nil {
-            if case .local = decision.timing { return true }
+            if decision.timing != .now { return true }
             if self.needsZones, decision.messageClass == .marketing { return true }
         }
         let plans: [[Step]] =

@@ -20,6 +20,8 @@ enum Settled: Error {
 final class Work: Sendable {
     let decision: Decision
     let delivery: Delivery
+    /// What was chosen for it; nil where there was nothing to choose.
+    let choice: MadeChoice?
     let lease: Lease
     private let arrival: Arrival?
     private let isAccepted = Atomic(false)
@@ -29,11 +31,12 @@ final class Work: Sendable {
     let waited: Milliseconds
 
     init(
-        decision: Decision, delivery: Delivery, lease: Lease, arrival: Arrival?, dueSince: Timestamp,
-        waited: Milliseconds
+        decision: Decision, delivery: Delivery, choice: MadeChoice?, lease: Lease, arrival: Arrival?,
+        dueSince: Timestamp, waited: Milliseconds
     ) {
         self.decision = decision
         self.delivery = delivery
+        self.choice = choice
         self.lease = lease
         self.arrival = arrival
         self.dueSince = dueSince

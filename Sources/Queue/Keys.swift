@@ -1,4 +1,6 @@
 /// The names of everything in Redis. The braces are a cluster hash tag: all keys of a shard live in one slot.
+import DeliveryModel
+
 package enum Keys {
     package static let group = "martlet"
     package static let layout = "martlet:layout"
@@ -27,6 +29,34 @@ package enum Keys {
     package static func rewards(_ shard: Int) -> String { "martlet:{\(shard)}:rewards" }
     /// What could not be taken, with the reasons.
     package static func rejects(_ shard: Int) -> String { "martlet:{\(shard)}:rejects" }
+    /// Up to which reward the shard's counts go.
+    package static func counted(_ shard: Int) -> String { "martlet:{\(shard)}:counted" }
+    /// A person's counts.
+    package static func rhythm(_ shard: Int, _ user: String) -> String { "martlet:{\(shard)}:rhythm:\(user)" }
+    /// All people's, as a pattern.
+    static let rhythms = "martlet:{*}:rhythm:*"
+    static func user(ofRhythm key: String) -> String? {
+        // Neither the number of a shard nor what is before it has this in it; a user's id may.
+        key.firstRange(of: "}:rhythm:").map { String(key[$0.upperBound...]) }
+    }
+    /// What people did elsewhere, as producers tell.
+    package static func activity(_ shard: Int) -> String { "martlet:{\(shard)}:activity" }
+    /// How many messages are planned for an hour.
+    static func planned(_ channel: ChannelKind, _ hour: Timestamp) -> String {
+        "martlet:{planned}:\(channel.rawValue):\(hour.milliseconds / 3_600_000)"
+    }
+    /// Where an owner's counts are in a shard.
+    static func counts(_ shard: Int, _ owner: CountOwner) -> String {
+        switch owner {
+        case .user(let user): self.rhythm(shard, user)
+        case .levels: "martlet:{\(shard)}:learned:levels"
+        case .arms(let campaign): "martlet:{\(shard)}:learned:arms:\(campaign)"
+        }
+    }
+    /// All counts of a shard, but for its position.
+    static func countPatterns(_ shard: Int) -> [String] {
+        [self.rhythm(shard, "*"), "martlet:{\(shard)}:learned:*"]
+    }
     /// The tokens of a rate that the fleet keeps together.
     package static func tokens(_ name: String) -> String { "martlet:tokens:\(name)" }
 }

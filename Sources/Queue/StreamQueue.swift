@@ -54,6 +54,8 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
     let settings: Settings
     let redis: RedisConnection
     let reader: RedisConnection
+    /// For what choices ask: a slow answer must hold up nothing else, and nothing else them.
+    let choosing: RedisConnection
     let clock: any WallClock
     let logger: Logger
     let buffer = Protected<[Lease]>([])
@@ -64,14 +66,16 @@ package final class StreamQueue: DecisionQueue, UpkeepQueue, Sendable {
     /// - Parameters:
     ///   - redis: For everything but the blocking read.
     ///   - reader: For the blocking read only; its command timeout must exceed `settings.readWait`.
+    ///   - choosing: For what choices ask; nil for the one for everything.
     ///   - executor: Where settlements are put together; nil for the system's pool.
     package init(
-        settings: Settings, redis: RedisConnection, reader: RedisConnection, clock: any WallClock, logger: Logger,
-        executor: (any TaskExecutor)? = nil
+        settings: Settings, redis: RedisConnection, reader: RedisConnection, choosing: RedisConnection? = nil,
+        clock: any WallClock, logger: Logger, executor: (any TaskExecutor)? = nil
     ) {
         self.settings = settings
         self.redis = redis
         self.reader = reader
+        self.choosing = choosing ?? redis
         self.clock = clock
         self.logger = logger
         self.turns = Protected(Turns(shards: settings.shards))
@@ -224,5 +228,8 @@ enum Scripts {
     static let tokens = RedisScript(source: PackageResources.tokens_lua)
     static let quota = RedisScript(source: PackageResources.quota_lua)
     static let publish = RedisScript(source: PackageResources.publish_lua)
+    static let note = RedisScript(source: PackageResources.note_lua)
+    static let count = RedisScript(source: PackageResources.count_lua)
+    static let activity = RedisScript(source: PackageResources.activity_lua)
     static let moveDue = RedisScript(source: PackageResources.move_due_lua)
 }

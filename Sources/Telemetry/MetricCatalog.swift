@@ -14,7 +14,8 @@ package enum MetricCatalog {
         .attempts, .attemptReasons, .attemptsFenced, .attemptsUnknown, .attemptsRepeated, .smsReceived, .smppEvents,
         .receipts, .lookups,
         .webhookItems, .mailResults, .trackingRequests, .sightings, .sightingsSpilled, .verdicts, .rewardsGiven,
-        .rewardsPublished, .httpRequests,
+        .rewardsPublished, .rewardsTaught, .choices, .choiceNotes, .slotsRemoved, .activities, .modelRefused, .fits,
+        .httpRequests,
         .metricsOverflow, .processCPU,
     ]
 
@@ -22,13 +23,16 @@ package enum MetricCatalog {
     package static let gauges: [GaugeMetric] = [
         .inFlight, .ledgerImbalance, .ledgerAccepted, .ledgerTerminal, .ledgerUnsettled, .ledgerOverdue, .deadLetters,
         .providerShare, .providerCircuit, .providerPlaces, .providerWaiting, .feedbackQuiet,
-        .rewardsLength, .rewardsUnread, .queueLag, .queueReady, .scheduleEntries, .scheduleOverdue, .redisFullness,
+        .rewardsLength, .rewardsUnread, .modelActive, .modelAge, .snapshotAge, .modelDrift, .calibrationError,
+        .rewardRate,
+        .queueLag, .queueReady, .scheduleEntries, .scheduleOverdue, .redisFullness,
         .dependencyUp, .buildInfo, .processMemory, .processOpenFiles, .processMaxFiles, .processStart, .processThreads,
     ]
 
     /// Every histogram.
     package static let histograms: [HistogramMetric] = [
-        .queueWait, .send, .endToEnd, .ledgerCommit, .ledgerCommitRows, .scheduleTardiness, .httpRequestTime,
+        .queueWait, .send, .endToEnd, .ledgerCommit, .ledgerCommitRows, .scheduleTardiness, .feasibleSlots, .fitTime,
+        .httpRequestTime,
     ]
 
     /// Every declaration, in the order of the names.
@@ -46,6 +50,8 @@ package enum MetricCatalog {
     static let lifeBuckets = [
         0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400,
     ]
+    /// Seconds of a computation, up to half an hour.
+    static let fitBuckets = [0.01, 0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1_800]
     /// Things in a batch.
     static let sizeBuckets: [Double] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000]
 }

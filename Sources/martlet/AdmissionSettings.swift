@@ -1,5 +1,6 @@
 /// The settings about whom marketing may reach: `admission` and `campaigns`.
 import DeliveryModel
+import Learning
 import LocalTime
 import Pipeline
 import SettingsFile
@@ -13,13 +14,16 @@ struct AdmissionSettings: Sendable {
     var holdouts: [String: Double] = [:]
     /// By campaign, of people whose zone and country are unknown.
     var campaignZones: [String: TimeZoneRules] = [:]
+    /// By campaign, how its arms are chosen.
+    var armPolicies: [String: ArmPolicy] = [:]
 
     init() {}
 
     /// Whether anything here goes by a person's clocks.
     var needsZones: Bool { !self.quietHours.isEmpty || self.rules.caps.contains { $0.period == .day } }
 
-    init(_ root: YAMLSection, zones: TimeZoneCatalog) {
+    /// - Parameter arms: How arms are chosen where a campaign says nothing.
+    init(_ root: YAMLSection, zones: TimeZoneCatalog, arms: ArmPolicy) {
         let admission = root.section("admission")
         // Without a channel it holds for all; a channel's own goes before it.
         var general: QuietHours?
@@ -52,6 +56,11 @@ struct AdmissionSettings: Sendable {
                 if self.campaignZones[name] == nil {
                     campaign.report("timezone", "`\(zone.prefix(64))` is not in this machine's time zone database")
                 }
+            }
+            if campaign.has("arms") {
+                let section = campaign.section("arms")
+                self.armPolicies[name] = ArmPolicy(reading: section, or: arms)
+                section.finish()
             }
             campaign.finish()
         }

@@ -47,6 +47,7 @@ final class Dependencies: Sendable {
 struct Connections: Sendable {
     let redis: RedisConnection
     let reader: RedisConnection
+    let choosing: RedisConnection
     let postgres: PostgresPool
     let queue: StreamQueue
     let ledger: PostgresLedger
@@ -69,6 +70,11 @@ struct Connections: Sendable {
             }
         }
         let reader = RedisConnection(endpoint, group: group, logger: logger, name: worker + "-reader")
+        // A choice does without rather than wait.
+        var impatient = RedisSettings()
+        impatient.commandTimeout = .milliseconds(300)
+        let choosing = RedisConnection(
+            endpoint, group: group, logger: logger, name: worker + "-choosing", settings: impatient)
         let postgres = PostgresPool(
             try PostgresSettings(
                 connectionString: databaseURL, connections: 6, applicationName: "martlet", waitingLimit: 4096,
@@ -82,19 +88,22 @@ struct Connections: Sendable {
         }
         let queue = StreamQueue(
             settings: StreamQueue.Settings(
-                shards: settings.shards, consumer: worker, lease: settings.lease,
+                shards: settings.shards, consumer: worker, lease: settings.lease, horizon: settings.horizon,
                 rewardsMax: settings.feedback.rewardsMax, allowsUnsafePersistence: settings.allowsUnsafePersistence),
-            redis: redis, reader: reader, clock: SystemClock(), logger: logger, executor: LoopExecutor.all.last)
+            redis: redis, reader: reader, choosing: choosing, clock: SystemClock(), logger: logger,
+            executor: LoopExecutor.all.last)
         let ledger = PostgresLedger(
             settings: PostgresLedger.Settings(
-                lease: settings.lease, admission: settings.admission.rules, credit: settings.feedback.credit),
+                lease: settings.lease, horizon: settings.horizon, admission: settings.admission.rules,
+                credit: settings.feedback.credit),
             pool: postgres, logger: logger,
             executors: LoopExecutor.all, onReceipt: { meters.received($0, from: $1, isNew: $2) },
             observe: { operation, took, rows in
                 meters.registry.histogram(.ledgerCommit, operation).observe(took)
                 meters.registry.histogram(.ledgerCommitRows, operation).observe(Double(rows))
             })
-        return Connections(redis: redis, reader: reader, postgres: postgres, queue: queue, ledger: ledger)
+        return Connections(
+            redis: redis, reader: reader, choosing: choosing, postgres: postgres, queue: queue, ledger: ledger)
     }
 
     /// Waits until Redis and PostgreSQL are there, brings the tables up to date and agrees on the layout.
@@ -106,6 +115,7 @@ struct Connections: Sendable {
     func close() async {
         try? await self.queue.handBack()
         await self.reader.shutdown()
+        await self.choosing.shutdown()
         await self.redis.shutdown()
         await self.postgres.shutDown()
     }

@@ -8,8 +8,8 @@ enum DeadText {
     static func of(_ counts: [DeadLetterCount], _ letters: [DeadLetter]) -> String {
         let total = counts.reduce(0) { $0 + $1.count }
         guard total > 0 else { return "No dead letters." }
-        var blocks = [self.table([["reason", "count", "oldest", "newest"]] + counts.map(self.row))]
-        if !letters.isEmpty { blocks.append(self.table([Self.heading] + letters.map(self.row))) }
+        var blocks = [TextTable.of([["reason", "count", "oldest", "newest"]] + counts.map(self.row))]
+        if !letters.isEmpty { blocks.append(TextTable.of([Self.heading] + letters.map(self.row))) }
         if letters.count < total { blocks.append("The oldest \(letters.count) of \(total).") }
         return blocks.joined(separator: "\n\n")
     }
@@ -69,18 +69,5 @@ enum DeadText {
 
     private static func row(_ count: DeadLetterCount) -> [String] {
         [count.reason, "\(count.count)", count.oldest.rfc3339, count.newest.rfc3339]
-    }
-
-    /// Columns as wide as their widest cell.
-    private static func table(_ rows: [[String]]) -> String {
-        let columns = rows.first?.count ?? 0
-        let widths = (0..<columns).map { column in rows.map { $0[column].count }.max() ?? 0 }
-        return rows.map { row in
-            let cells = zip(row, widths).map { cell, width in
-                cell + String(repeating: " ", count: width - cell.count)
-            }
-            let line = cells.joined(separator: "  ")
-            return "  " + line.prefix(line.count - line.reversed().prefix { $0 == " " }.count)
-        }.joined(separator: "\n")
     }
 }

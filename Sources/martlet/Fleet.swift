@@ -102,9 +102,12 @@ struct Fleet {
         meters: FleetMeters, registry: MetricsRegistry, worker: String
     ) async throws -> [any Service] {
         let clock = SystemClock()
+        let learning = LearningServices(
+            self.settings, connections, clock: clock, holder: worker, meters: meters, logger: self.logger)
+        await learning.load()
         let intake = Intake(
             ledger: connections.ledger, queue: connections.queue, clock: clock, shards: self.settings.shards,
-            dueTime: DueTime(zones: self.settings.personalZone),
+            chooser: learning.chooser(self.settings, connections, meters: meters),
             profiles: Profiles(connections.ledger, needsZones: self.settings.admission.needsZones), meters: meters,
             logger: self.logger)
         if Settings.zones.zone(named: "Etc/UTC") == nil {
@@ -127,8 +130,10 @@ struct Fleet {
                     logger: self.logger))
             services.append(ReceiptMatcher(ledger: connections.ledger, clock: clock, logger: self.logger))
             services += try self.feedback(connections, clock, meters: meters, worker: worker)
+            services += learning.teachers
         }
         services.append(keyRing)
+        services += learning.shelves
         if let channels {
             let addressKey = Self.addressKey(try await connections.ledger.addressHashKey())
             channels.startTexts(ledger: connections.ledger, addressKey: addressKey)
@@ -147,8 +152,9 @@ struct Fleet {
                 providers: pool,
                 intake: intake, retry: self.settings.retry, admission: self.settings.admissionPolicy, clock: clock,
                 worker: worker,
-                addressKey: addressKey, holds: holds,
+                addressKey: addressKey, holds: holds, notes: learning.notes,
                 meters: meters, logger: self.logger)
+            services.append(learning.notes)
             services.append(
                 LeaseKeeper(
                     queue: connections.queue, ledger: connections.ledger, holds: holds, clock: clock,

@@ -18,8 +18,7 @@ struct Martlet: AsyncParsableCommand {
             Up.self, Worker.self, EdgeRole.self, Scheduler.self, Simulate.self, Check.self, ChannelsCommand.self,
             Enqueue.self, Explain.self,
             Cancel.self, PauseCommand.self, ResumeCommand.self, ConsentCommand.self, Dead.self, Rewards.self,
-            TrackingCommand.self, Migrate.self,
-            LearnAgentCommand.self, Status.self,
+            TrackingCommand.self, ModelCommand.self, Evaluate.self, Migrate.self, LearnAgentCommand.self, Status.self,
         ])
 }
 

@@ -26,8 +26,11 @@ struct Settings: Sendable {
     var grace = Milliseconds.seconds(30)
     var lease = Milliseconds.seconds(30)
     var retry = RetryPolicy()
+    /// Work due later than this rests in the ledger alone.
+    var horizon = Milliseconds.seconds(600)
     var admission = AdmissionSettings()
     var feedback = FeedbackSettings()
+    var learning = LearningSettings()
     /// Of people whose zone and country are unknown; nil for UTC.
     var defaultZone: TimeZoneRules?
     var providersFolder = "channels/providers"
@@ -112,8 +115,16 @@ struct Settings: Sendable {
                     "default_timezone", "`\(name.prefix(64))` is not in this machine's time zone database")
             }
         }
+        if let text = schedule.string("horizon") {
+            if let length = Milliseconds(iso8601: text), (60_000...691_200_000).contains(length.count) {
+                self.horizon = length
+            } else {
+                schedule.report("horizon", "a duration from PT1M to P8D is expected")
+            }
+        }
         schedule.finish()
-        self.admission = AdmissionSettings(root, zones: Self.zones)
+        self.learning = LearningSettings(root)
+        self.admission = AdmissionSettings(root, zones: Self.zones, arms: self.learning.choices.armPolicy)
         self.feedback = FeedbackSettings(root, resolved: resolved)
         let channels = root.section("channels")
         self.providersFolder = channels.string("providers").map(resolved) ?? resolved(self.providersFolder)

@@ -12,6 +12,7 @@ enum StoryText {
             if let time = decision.expiresAt { lines.append("  expires    \(time.rfc3339)") }
         }
         lines.append("  came from  \(story.source), shard \(story.shard)")
+        if let choice = story.choice { lines += ChoiceText.lines(choice) }
         lines.append("")
         lines += self.trail(story).sorted { $0.at < $1.at }.map { line in
             "  \(self.clock(line.at))  \(line.text)"

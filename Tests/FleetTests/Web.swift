@@ -73,5 +73,6 @@ enum JSON: Decodable, Sendable, Equatable {
 
     var list: [JSON] { if case .array(let list) = self { list } else { [] } }
     var text: String? { if case .string(let text) = self { text } else { nil } }
+    var number: Double? { if case .number(let number) = self { number } else { nil } }
     var int: Int? { if case .number(let number) = self { Int(number) } else { nil } }
 }

@@ -55,7 +55,7 @@ extension LedgerTests {
             try await withLedger { test in
                 let subject = arrival("d-1", body: [0, 0xff, 0x0d, 0x0a, 0x5c, 0x27])
                 _ = try await test.ledger.accept(subject)
-                guard case .claimed(_, let body) = try await test.ledger.claim("d-1", lease: "w1") else {
+                guard case .claimed(_, let body, _) = try await test.ledger.claim("d-1", lease: "w1") else {
                     throw Surprise("not claimed")
                 }
                 #expect(body == subject.body)

@@ -49,7 +49,7 @@ extension LedgerTests {
                     if case .accepted(let delivery, _) = answer { try await Self.carryOut(delivery, test, &draws) }
                 case 4..<8:
                     let answer = try await test.ledger.claim(id, lease: "w\(worker)/\(operation)")
-                    if case .claimed(let delivery, _) = answer { try await Self.carryOut(delivery, test, &draws) }
+                    if case .claimed(let delivery, _, _) = answer { try await Self.carryOut(delivery, test, &draws) }
                 case 8:
                     try await test.lapse(id)
                 default:

@@ -90,7 +90,8 @@ extension LedgerTests {
                 switch Int.random(in: 0..<16, using: &draws) {
                 case 0, 1, 2:
                     if Bool.random(using: &draws) { try await test.lapse(id) }
-                    guard case .claimed(let again, _) = try await test.ledger.claim(id, lease: "w\(step)/\(id)") else {
+                    guard case .claimed(let again, _, _) = try await test.ledger.claim(id, lease: "w\(step)/\(id)")
+                    else {
                         continue
                     }
                     delivery = again

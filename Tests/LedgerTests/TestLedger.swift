@@ -81,7 +81,7 @@ struct TestLedger {
 
     func claimed(_ id: String, lease: String) async throws -> Delivery {
         let answer = try await self.ledger.claim(id, lease: lease)
-        guard case .claimed(let delivery, _) = answer else { throw Surprise("\(answer)") }
+        guard case .claimed(let delivery, _, _) = answer else { throw Surprise("\(answer)") }
         return delivery
     }
 
@@ -133,14 +133,14 @@ func arrival(
     _ id: String, text: String = "", source: String? = nil, class messageClass: MessageClass = .marketing,
     due: Timestamp? = nil, lease: String? = nil, body: [UInt8]? = nil, opens address: String? = nil,
     supersedes: String? = nil, rank: Int64 = 1, campaign: String = "welcome", priority: Int = 5,
-    recipient: Recipient? = nil
+    recipient: Recipient? = nil, choice: MadeChoice? = nil
 ) -> Arrival {
     let decision = Decision(
         id: id, user: User(id: "u-1", email: "ada@example.com"), campaign: campaign, messageClass: messageClass,
         priority: priority, choice: .plan([Step(channel: .email, template: "welcome")]), supersedes: supersedes)
     return Arrival(
         decision: decision, body: body ?? decision.encoded() + Array(text.utf8), shard: 3, source: source ?? "s/\(id)",
-        dueAt: due ?? now(), lease: lease, rank: rank,
+        dueAt: due ?? now(), lease: lease, rank: rank, choice: choice,
         opening: address.map {
             AttemptOpening(
                 id: id, epoch: 1, number: 1, channel: .email, provider: "smtp-1", addressKey: Array($0.utf8), at: now(),

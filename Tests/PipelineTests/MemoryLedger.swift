@@ -8,6 +8,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
         var source: String
         var key: String?
         var rank: Int64
+        var choice: MadeChoice?
         var delivery: Delivery
         var lease: String?
         var leaseUntil: Timestamp?
@@ -212,7 +213,8 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
                     number: 1, channel: opening.channel, provider: opening.provider, openedAt: opening.at)
             }
             state.records[id] = Record(
-                body: arrival.body, source: arrival.source, key: key, rank: arrival.rank, delivery: delivery,
+                body: arrival.body, source: arrival.source, key: key, rank: arrival.rank, choice: arrival.choice,
+                delivery: delivery,
                 lease: arrival.lease,
                 leaseUntil: arrival.lease == nil ? nil : now.advanced(by: Self.lease))
             return .accepted(fresh, answer)
@@ -235,7 +237,7 @@ final class MemoryLedger: DeliveryLedger, EventLedger {
             record.pausedBy = nil
             record.leaseUntil = now.advanced(by: Self.lease)
             state.records[id] = record
-            return .claimed(record.delivery, body: record.body)
+            return .claimed(record.delivery, body: record.body, choice: record.choice)
         }
     }
 

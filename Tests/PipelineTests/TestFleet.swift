@@ -19,15 +19,16 @@ struct TestFleet {
     init(
         _ providers: [ScriptedProvider], clock: VirtualClock, retry: RetryPolicy = RetryPolicy(),
         rules: AdmissionRules = AdmissionRules(), admission: AdmissionPolicy = AdmissionPolicy(), waits: Bool = false,
-        lease: Milliseconds = .seconds(3600), profiles: Profiles = Profiles(), tokens: (any SendTokens)? = nil
+        lease: Milliseconds = .seconds(3600), profiles: Profiles = Profiles(), tokens: (any SendTokens)? = nil,
+        chooser: FleetChooser? = nil
     ) {
         self.clock = clock
         self.holds = HoldRegister(lease: lease)
         self.ledger = MemoryLedger(clock: clock, rules: rules)
         self.queue = MemoryQueue(clock: clock, waits: waits)
         self.intake = Intake(
-            ledger: self.ledger, queue: self.queue, clock: clock, shards: Self.shards, profiles: profiles,
-            meters: Self.meters,
+            ledger: self.ledger, queue: self.queue, clock: clock, shards: Self.shards, chooser: chooser,
+            profiles: profiles, meters: Self.meters,
             logger: Self.silent)
         self.pipeline = DeliveryPipeline(
             ledger: self.ledger, queue: self.queue, providers: ProviderPool(providers, tokens: tokens, clock: clock),

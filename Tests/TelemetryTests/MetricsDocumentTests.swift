@@ -131,6 +131,10 @@ private func alertCases(_ rules: String) -> String {
           - {series: 'martlet_feedback_quiet_seconds{instance="a", provider="p"}', values: '0x10 3600+60x50'}
           - {series: 'martlet_lookups_total{provider="p", result="refused"}', values: '0x10 1x50'}
           - {series: 'martlet_dead_letters{instance="a"}', values: '0x5 3x55'}
+          - {series: 'martlet_model_age_seconds{instance="a", kind="rhythm"}', values: '21000+60x60'}
+          - {series: 'martlet_model_drift_ratio{instance="a", kind="arms"}', values: '0.4x10 1.3x50'}
+          - {series: 'martlet_model_refused_total{instance="a", kind="rhythm"}', values: '0x20 1x40'}
+          - {series: 'martlet_rewards_total{instance="a", state="final"}', values: '0+5x60'}
           - {series: 'martlet_queue_lag_entries{instance="a", stream="s"}', values: '0+100x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="accepted"}', values: '0+10x60'}
           - {series: 'martlet_attempts_total{channel="email", provider="p", verdict="deferred"}', values: '0+10x60'}
@@ -150,6 +154,9 @@ private func alertCases(_ rules: String) -> String {
               - {labels: '{alertname="MartletFeedbackQuiet"}', value: 1}
               - {labels: '{alertname="MartletLedgerImbalance"}', value: 1}
               - {labels: '{alertname="MartletLookupsRefused"}', value: 1}
+              - {labels: '{alertname="MartletModelDrift"}', value: 1}
+              - {labels: '{alertname="MartletModelRefused"}', value: 1}
+              - {labels: '{alertname="MartletModelStale"}', value: 1}
               - {labels: '{alertname="MartletProviderDefers"}', value: 1}
               - {labels: '{alertname="MartletQueueLagGrows"}', value: 1}
               - {labels: '{alertname="MartletRedisFull"}', value: 1}
@@ -172,6 +179,11 @@ private func alertCases(_ rules: String) -> String {
           - {series: 'martlet_attempts_unknown_total{channel="sms", class="marketing"}', values: '7x60'}
           - {series: 'martlet_attempts_fenced_total{instance="a"}', values: '3x60'}
           - {series: 'martlet_dead_letters{instance="a"}', values: '0x20 3x5 0x35'}
+          - {series: 'martlet_model_age_seconds{instance="a", kind="rhythm"}', values: '90000+60x60'}
+          - {series: 'martlet_model_age_seconds{instance="a", kind="arms"}', values: '300x60'}
+          - {series: 'martlet_model_drift_ratio{instance="a", kind="arms"}', values: '0.9x60'}
+          - {series: 'martlet_model_refused_total{instance="a", kind="rhythm"}', values: '2x60'}
+          - {series: 'martlet_rewards_total{instance="a", state="provisional"}', values: '900x60'}
           - {series: 'martlet_queue_lag_entries{instance="a", stream="s"}', values: '9000-100x60'}
           - {series: 'martlet_ledger_overdue_seconds{instance="a"}', values: '3600x60'}
           - {series: 'martlet_schedule_overdue_seconds{instance="a"}', values: '5x60'}

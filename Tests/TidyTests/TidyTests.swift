@@ -19,7 +19,7 @@ import Testing
     /// Targets whose tests are elsewhere, and where.
     private static let testedElsewhere = [
         "Edge": "FleetTests talks to it over HTTP", "martlet": "FleetTests starts it",
-"LocalServers": "every test against a real server starts one",
+        "LocalServers": "every test against a real server starts one",
         "SettingsFile": "ChannelsTests and FleetTests read real files with it",
         "RSASigning": "ChannelsTests let dkimpy verify its signatures",
         "CCurl": "headers only", "CLibcrypto": "headers only", "CHiredis": "headers only", "CPostgres": "headers only",

@@ -40,12 +40,14 @@ package final class Arrival: Sendable {
     /// Where it stands among decisions of one `supersedes` key: what was appended or posted later ranks higher; of
     /// equals the higher id.
     package let rank: Int64
+    /// What was chosen for it; nil where there was nothing to choose.
+    package let choice: MadeChoice?
     /// The first attempt, to be opened in the same commit; only with a lease.
     package let opening: AttemptOpening?
 
     package init(
         decision: Decision, body: [UInt8], shard: Int, source: String, dueAt: Timestamp, lease: String?,
-        rank: Int64, opening: AttemptOpening? = nil
+        rank: Int64, choice: MadeChoice? = nil, opening: AttemptOpening? = nil
     ) {
         self.decision = decision
         self.body = body
@@ -54,6 +56,7 @@ package final class Arrival: Sendable {
         self.dueAt = dueAt
         self.lease = lease
         self.rank = rank
+        self.choice = choice
         self.opening = opening
     }
 
@@ -61,7 +64,7 @@ package final class Arrival: Sendable {
     package func opening(_ opening: AttemptOpening) -> Arrival {
         Arrival(
             decision: self.decision, body: self.body, shard: self.shard, source: self.source, dueAt: self.dueAt,
-            lease: self.lease, rank: self.rank, opening: opening)
+            lease: self.lease, rank: self.rank, choice: self.choice, opening: opening)
     }
 }
 
@@ -78,7 +81,8 @@ package enum Acceptance: Sendable, Equatable {
 
 /// What the ledger says to a claim.
 package enum ClaimAnswer: Sendable {
-    case claimed(Delivery, body: [UInt8])
+    /// With the decision's text, and what was chosen for it.
+    case claimed(Delivery, body: [UInt8], choice: MadeChoice?)
     /// Somebody else holds it, or it is not due: look again then.
     case notNow(until: Timestamp)
     /// It has been settled.

@@ -39,6 +39,11 @@ package enum RhythmLesson {
         return UInt32(truncatingIfNeeded: mixer.next())
     }
 
+    /// The field of an open window.
+    package static func pendingField(of decision: String) -> [UInt8] {
+        RhythmFields.pendingName(Self.key(of: decision))
+    }
+
     /// What changes in the user's hash when `previous` (nil: nothing was known) becomes `current`.
     ///
     /// The changes along a decision's revisions add up to what its last revision is worth, in whatever order they are

@@ -6,7 +6,8 @@
 --      $17 person whose consent and caps count or null, $18 topic, $19 start of the person's day, $20 message (arrays);
 --      $21 channels that need consent; caps: $22 names, $23 most, $24 seconds or null, $25 channel or null,
 --      $26 by campaign (arrays); $27 seconds for which messages are kept for caps;
---      $28 priority, $29 key of the user, $30 milliseconds for which reactions count (arrays).
+--      $28 priority, $29 key of the user, $30 milliseconds for which reactions count,
+--      $31 what was chosen for it or null (arrays).
 -- Out: (id, accepted_at, what keeps it from being sent or null, its reason) of those that are new. The others were
 --      accepted before.
 WITH held AS (
@@ -44,6 +45,10 @@ WITH held AS (
         AS i(id, shard, campaign, class, source, body, user_key)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, accepted_at
+), chosen AS (
+    INSERT INTO choices (decision, made_at, body)
+    SELECT f.id, now(), i.choice
+    FROM unnest($1::text[], $31::bytea[]) AS i(id, choice) JOIN fresh f USING (id) WHERE i.choice IS NOT NULL
 ), judged AS (
     SELECT i.*, f.accepted_at,
            CASE WHEN i.channel IS NULL THEN 'rests' WHEN i.newer IS NOT NULL THEN 'superseded'

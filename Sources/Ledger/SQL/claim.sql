@@ -25,7 +25,8 @@ SELECT i.id,
        (SELECT string_agg(DISTINCT e.kind, ',') FROM events e
         WHERE t.step > 0 AND e.decision = t.id AND e.kind IN ('delivered', 'open', 'click', 'conversion')),
        CASE WHEN t.id IS NOT NULL THEN d.body END,
-       t.avoids, t.devices
+       t.avoids, t.devices,
+       (SELECT c.body FROM choices c WHERE c.decision = t.id)
 FROM input i
 LEFT JOIN taken t USING (id)
 LEFT JOIN unsettled u USING (id)

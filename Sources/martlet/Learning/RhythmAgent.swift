@@ -17,7 +17,7 @@ struct RhythmAgent {
     private struct Send {
         var user: Int
         var round: Int
-        var expected: Double
+        var expected: Double?
         var isTaughtByClicks: Bool
         var current: SendOutcome
         /// What the user's hash knows.
@@ -160,12 +160,15 @@ struct RhythmAgent {
             guard now.since(send.current.sentAt) >= self.window else { continue }
             self.sends[place].current.isFinal = true
             self.sends[place].isChanged = true
+            guard let expected = send.expected else { continue }
             let response = max(send.isTaughtByClicks ? 0 : send.current.opened, send.current.clicked)
-            self.levels[send.round, default: CampaignLevels()].add(expected: send.expected, seen: response)
+            self.levels[send.round, default: CampaignLevels()].add(expected: expected, seen: response)
         }
         for place in self.sends.indices where self.sends[place].isChanged {
             var current = self.sends[place].current
-            current.campaignFactor = self.levels[self.sends[place].round]?.factor ?? 1
+            // A round is a campaign, and there is no other in its week to be beside.
+            let level = self.levels[self.sends[place].round] ?? CampaignLevels()
+            current.campaignFactor = level.factor(beside: CampaignLevels())
             let change = RhythmLesson.increments(from: self.sends[place].known, to: current)
             self.hashes[self.sends[place].user].apply(change)
             if self.sends[place].known?.isFinal == true {
