@@ -14,7 +14,7 @@ extension CounterMetric {
             .closed("policy", "rhythm", "thompson", "softmax", "igw", "uniform", "fixed"),
             .closed("cohort", "yes", "no", note: "whether the person is one of those for whom it is always random"),
         ],
-        alertOn: "Mostly `uniform` or `fixed` where campaigns should learn: no model is there.",
+        alertOn: "Nothing by itself: mostly `uniform` where campaigns should learn means that nothing is known yet.",
         doNotAlertOn: "`uniform` in the first minutes of a campaign.")
 
     /// What choices had to do without.
@@ -51,7 +51,7 @@ extension CounterMetric {
         "martlet_activities_total", unit: .entries,
         help: "Entries of the activity streams, by what became of them.",
         labels: [.closed("result", "counted", "refused", note: "`refused`: no user, or a time that cannot be")],
-        alertOn: "Mostly `refused`: the producer writes other fields than `user` and `time`.",
+        alertOn: "Nothing by itself: mostly `refused` means that a producer writes other fields than `user` and `time`.",
         doNotAlertOn: "None at all where no producer tells of activity.")
 }
 
@@ -61,6 +61,6 @@ extension HistogramMetric {
         "martlet_feasible_slots", unit: .none,
         help: "How many hours were candidates when a slot was chosen.",
         buckets: [1, 2, 3, 6, 12, 24, 48, 96, 168],
-        alertOn: "Mostly 1: expiries are too near, or quiet hours and caps leave nothing to choose.",
+        alertOn: "Nothing by itself: mostly 1 means that expiries, quiet hours or caps leave nothing to choose.",
         doNotAlertOn: "Some 1: decisions that expire soon.")
 }

@@ -42,11 +42,11 @@ extension FleetTests.Evaluate {
             convert_to(replace(replace(replace(replace(convert_from(body, 'UTF8'), 'd-5#1', 'd-5#2'), '"revision": 1',
                 '"revision": 2'), '"state": "final"', '"state": "revised"'), 'matured', 'censored'), 'UTF8')
         FROM rewards WHERE decision = 'd-5';
-        INSERT INTO choices (decision, body)
-        SELECT id, convert_to(CASE WHEN n % 500 = 11 THEN '{"schema":"martlet.choice/1","slot":7}' ELSE jsonb_build_object(
+        INSERT INTO choices (decision, made_at, body)
+        SELECT id, at, convert_to(CASE WHEN n % 500 = 11 THEN '{"schema":"martlet.choice/1","slot":7}' ELSE jsonb_build_object(
             'schema', 'martlet.choice/1', 'slot', jsonb_build_object('policy', 'rhythm@v2', 'first', pg_temp.t(at),
                 'hours', (SELECT jsonb_agg(h) FROM generate_series(0, 23) h),
-                'starts', (SELECT jsonb_agg(h) FROM generate_series(0, 23) h), 'chosen', hour, 'propensity', 1.0 / 24,
+                'starts', (SELECT jsonb_agg(h * 3600) FROM generate_series(0, 23) h), 'chosen', hour, 'propensity', 1.0 / 24,
                 'cohort', n % 300 < 30))::text END, 'UTF8')
         FROM facts WHERE n % 6 <> 5
         """

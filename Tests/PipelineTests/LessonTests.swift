@@ -144,8 +144,9 @@ struct LessonTests {
         unsent.executed = nil
         unsent.sentAt = nil
         #expect(self.lessons.updates(unsent, before: nil, choice: nil) { _ in 1 }.isEmpty)
-        let unknown = reward(1, .final, maturity: .censored)
-        #expect(self.lessons.updates(unknown, before: nil, choice: nil) { _ in 1 }.isEmpty)
+        // It was waited for, and is no more.
+        let hashes = self.taught([reward(1, .final, maturity: .censored)])
+        #expect(hashes.withoutZeros.isEmpty && hashes.counts(sent).isEmpty)
     }
 
     @Test func campaignsHaveTheirLevel() {

@@ -27,6 +27,8 @@ package struct ArmDecision: Sendable, Equatable {
 /// The same arguments give the same decision, bit for bit. Nothing that goes wrong inside stops a choice: it becomes a
 /// uniform one with a note.
 package enum ArmChooser {
+    /// Among more arms than these, `thompson` without a model is a softmax: the exact shares would take too long.
+    static let quadratureMax = 200
     /// At most so many notes; the last one counts the rest.
     package static let notesMax = 16
 
@@ -133,7 +135,7 @@ private struct Question {
         let scores = posteriors.map(\.mean)
         let total = statistics.total
         let probabilities =
-            self.policy.kind == .thompson
+            self.policy.kind == .thompson && self.arms.count <= ArmChooser.quadratureMax
             ? BestArm.probabilities(posteriors)
             : self.shares(scores, scale: total.trials > 0 ? abs(total.sum) / total.trials : 0)
         return Answer(version: statistics.version, scores: scores, probabilities: probabilities)

@@ -1,4 +1,5 @@
 import DeliveryModel
+import Glibc
 
 // What of a decision's context counts for the choice of an arm.
 //
@@ -11,6 +12,14 @@ enum RawFeature: Sendable, Hashable {
     case number(name: UInt64, value: Double)
     /// A text or a truth value: the hash of name and text together.
     case token(name: UInt64, token: UInt64)
+
+    /// A number with two significant digits.
+    var coarse: RawFeature {
+        guard case .number(let name, let value) = self, value != 0 else { return self }
+        let size = pow(10, (log10(abs(value)) - 1).rounded(.down))
+        let rounded = (value / size).rounded() * size
+        return .number(name: name, value: rounded.isFinite ? rounded : value)
+    }
 
     var name: UInt64 {
         switch self {

@@ -102,7 +102,8 @@ package struct ContextualTrainer: Sendable {
                 self.unusedFeatures[note, default: 0] += 1
             }
         }
-        guard let position = self.position(Cell(parts: parts, features: features)) else { return false }
+        // Numbers to two digits: else nearly every decision would be a cell of its own.
+        guard let position = self.position(Cell(parts: parts, features: features.map(\.coarse))) else { return false }
         let bound = ArmLesson.rewardMax
         let reward = min(max(row.reward, -bound), bound)
         if row.trials > 0, reward < 0 { self.hasNegative = true }

@@ -171,13 +171,23 @@ extension FeatureScales {
                 }
             }
         }
-        for (name, values) in numbers { self.numbers[name] = Self.scale(values) }
-        for (name, weights) in texts {
+        // A producer that makes up names must not make the model too large to be kept.
+        let numberNames = Self.mostCommon(numbers.mapValues { $0.reduce(0) { $0 + $1.weight } })
+        for name in numberNames { self.numbers[name] = numbers[name].map(Self.scale) }
+        let textNames = Self.mostCommon(texts.mapValues { $0.values.reduce(0, +) })
+        for (name, weights) in texts where textNames.contains(name) {
             self.texts.insert(name)
             // Of equally common ones the same ones each time.
             let common = weights.filter { $0.value >= 3 }.sorted { ($0.value, $0.key) > ($1.value, $1.key) }
             self.tokens.formUnion(common.prefix(textsMax).map(\.key))
         }
+    }
+
+    /// At most so many names of each kind.
+    private static let namesMax = 1000
+
+    private static func mostCommon(_ weights: [UInt64: Double]) -> Set<UInt64> {
+        Set(weights.sorted { ($0.value, $0.key) > ($1.value, $1.key) }.prefix(self.namesMax).map(\.key))
     }
 
     private static func scale(_ values: [(value: Double, weight: Double)]) -> Scale {

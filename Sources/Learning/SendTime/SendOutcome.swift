@@ -63,14 +63,10 @@ package struct CampaignLevels: Sendable, Equatable {
         self.seen = Self.checked(self.seen + Self.checked(seen))
     }
 
-    /// How this campaign does beside `all` campaigns together; in 0.5…2, and 1 where nothing was expected.
-    ///
-    /// Where all of them do better than expected, the model is wrong about the level, and that is no campaign's doing.
-    /// Of no others (an empty `all`), what was expected is the measure.
-    package func factor(beside all: CampaignLevels) -> Double {
+    /// In 0.5…2; 1 where nothing was expected.
+    package var factor: Double {
         guard self.expected > 0 else { return 1 }
-        let common = all.expected > 0 ? min(max(all.seen / all.expected, 0.5), 2) : 1
-        return min(max((self.seen + 100) / (self.expected * common + 100), 0.5), 2)
+        return min(max((self.seen + 100) / (self.expected + 100), 0.5), 2)
     }
 
     private static func checked(_ number: Double) -> Double {

@@ -39,24 +39,89 @@ package final class ArmsFit: Sendable {
     /// - Returns: Nil while no arm was ever chosen.
     package func fit(_ previous: [UInt8]?) async throws -> FittedModel? {
         let now = self.clock.now()
-        var state = self.state.withLock { state in
-            // Taken out, not copied: there may be millions of rows.
-            defer { state = State() }
-            return state
-        }
-        let isStale = state.since.map { now.since($0) > .seconds(7 * 86_400) || now < $0 } ?? true
-        if isStale || state.refused > 0 { state = try await self.begin(now, after: state) }
-        try await self.read(&state)
+        if self.isToBegin(now) { try await self.begin(now) }
+        try await self.read()
         // There was no room for all: what is newest counts more than what is old.
-        while state.refused > 0, state.memory > Self.memoryMin {
-            state = try await self.begin(now, after: state)
-            try await self.read(&state)
+        while self.hasNoRoom {
+            try await self.begin(now)
+            try await self.read()
         }
-        let openRows = try await self.ledger.openArms(limit: Self.openMax)
-        var trainer = state.trainer
-        for open in openRows { trainer.add(open) }
-        let refused = state.refused
-        self.state.withLock { $0 = state }
+        return self.fitted(try await self.ledger.openArms(limit: Self.openMax), previous, now: now)
+    }
+
+    // MARK: What was read
+
+    @inline(never) private func isToBegin(_ now: Timestamp) -> Bool {
+        self.state.withLock { state in
+            state.refused > 0 || state.since.map { now.since($0) > .seconds(7 * 86_400) || now < $0 } ?? true
+        }
+    }
+
+    private var hasNoRoom: Bool {
+        @inline(never) get { self.state.withLock { $0.refused > 0 && $0.memory > Self.memoryMin } }
+    }
+
+    /// Forgets what was read.
+    private func begin(_ now: Timestamp) async throws {
+        let memory = self.nextMemory
+        let start = try await self.ledger.rewardStart(since: now.advanced(by: Milliseconds(-memory.count))) ?? 0
+        self.restart(now, memory: memory, from: start)
+    }
+
+    private func read() async throws {
+        var isMore = true
+        while isMore {
+            try Task.checkCancellation()
+            let page = try await self.ledger.revisions(
+                after: self.positions, onlyChosen: true, limit: Self.perShard)
+            self.take(page)
+            isMore = !page.isEmpty
+        }
+    }
+
+    // What touches the state stays out of asynchronous functions: inlined into one of them it crashes the optimiser of Swift
+    // 6.3.
+
+    private var positions: [RewardPosition] {
+        @inline(never) get { self.state.withLock { $0.positions } }
+    }
+
+    @inline(never) private func take(_ page: [RecordedRevision]) {
+        let rows = page.map(Self.row)
+        self.state.withLock { state in
+            for (revision, row) in zip(page, rows) {
+                let shard = revision.position.shard
+                if state.positions.indices.contains(shard) { state.positions[shard] = revision.position }
+                if let row, !state.trainer.add(row) { state.refused += 1 }
+            }
+        }
+    }
+
+    @inline(never) private func restart(_ now: Timestamp, memory: Milliseconds, from start: UInt64) {
+        let positions = (0..<self.shards).map { RewardPosition(shard: $0, transaction: start, place: -1) }
+        self.state.withLock { state in
+            state = State()
+            state.since = now
+            state.memory = memory
+            state.positions = positions
+        }
+    }
+
+    /// Half as far back as before, where there was no room.
+    private var nextMemory: Milliseconds {
+        @inline(never) get {
+            self.state.withLock { state in
+                state.refused > 0 ? max(Milliseconds(state.memory.count / 2), Self.memoryMin) : Self.memory
+            }
+        }
+    }
+
+    @inline(never) private func fitted(_ open: [ArmRow], _ previous: [UInt8]?, now: Timestamp) -> FittedModel? {
+        let (trainer, refused, memory) = self.state.withLock { state in
+            var trainer = state.trainer
+            for row in open { trainer.add(row) }
+            return (trainer, state.refused, state.memory)
+        }
         let before = previous.flatMap { try? ArmModel(decoding: $0) }
         guard
             let model = trainer.fit(
@@ -70,39 +135,13 @@ package final class ArmsFit: Sendable {
                 "unused_features": Double(trainer.unusedFeatures.values.reduce(0, +)), "refused": Double(refused),
                 ModelMetric.drift: before.map { Self.distance($0, model) } ?? 0,
             ],
-            trainedFrom: now.advanced(by: Milliseconds(-state.memory.count)), trainedTo: now)
+            trainedFrom: now.advanced(by: Milliseconds(-memory.count)), trainedTo: now)
     }
 
     /// How far the mean reward has moved, as a logarithm; in its own size where the kind of model changed.
     private static func distance(_ before: ArmModel, _ after: ArmModel) -> Double {
         guard before.link == after.link, before.scale > 0, after.scale > 0 else { return 1 }
         return abs(log(after.scale / before.scale))
-    }
-
-    private func begin(_ now: Timestamp, after former: State) async throws -> State {
-        var state = State()
-        state.since = now
-        state.memory = former.refused > 0 ? Milliseconds(former.memory.count / 2) : Self.memory
-        let start = try await self.ledger.rewardStart(since: now.advanced(by: Milliseconds(-state.memory.count)))
-        for shard in 0..<self.shards {
-            state.positions.append(RewardPosition(shard: shard, transaction: start ?? 0, place: -1))
-        }
-        return state
-    }
-
-    private func read(_ state: inout State) async throws {
-        while true {
-            try Task.checkCancellation()
-            let revisions = try await self.ledger.revisions(
-                after: state.positions, onlyChosen: true, limit: Self.perShard)
-            guard !revisions.isEmpty else { return }
-            for revision in revisions {
-                if state.positions.indices.contains(revision.position.shard) {
-                    state.positions[revision.position.shard] = revision.position
-                }
-                if let row = Self.row(revision), !state.trainer.add(row) { state.refused += 1 }
-            }
-        }
     }
 
     /// What a revision adds to what the one before it said.

@@ -26,21 +26,7 @@ package final class Teacher: Service {
     private let meters: FleetMeters
     private let logger: Logger
     private let orderLookedAt = Protected<Timestamp?>(nil)
-    private let levels = Protected<(at: Timestamp, of: Levels)?>(nil)
-
-    private struct Levels: Sendable {
-        let campaigns: [String: CampaignLevels]
-        let all: CampaignLevels
-
-        init(_ campaigns: [String: CampaignLevels]) {
-            self.campaigns = campaigns
-            self.all = campaigns.sorted { $0.key < $1.key }.reduce(into: CampaignLevels()) { sum, level in
-                sum.add(expected: level.value.expected, seen: level.value.seen)
-            }
-        }
-
-        func factor(of campaign: String) -> Double { self.campaigns[campaign]?.factor(beside: self.all) ?? 1 }
-    }
+    private let levels = Protected<(at: Timestamp, of: [String: CampaignLevels])?>(nil)
 
     package init(
         ledger: any RevisionLedger, counts: any CountStore, segmentFeature: String, shards: Int, holder: String,
@@ -131,7 +117,7 @@ package final class Teacher: Service {
         return false
     }
 
-    private func updates(_ revision: RecordedRevision, _ levels: Levels) -> [CountUpdate] {
+    private func updates(_ revision: RecordedRevision, _ levels: [String: CampaignLevels]) -> [CountUpdate] {
         guard let reward = try? RewardDocument.decode(revision.body) else {
             self.logger.error(
                 "a reward teaches nothing: this version cannot read it", metadata: ["at": "\(revision.position.entry)"])
@@ -140,15 +126,15 @@ package final class Teacher: Service {
         return self.lessons.updates(
             reward, before: revision.before.flatMap { try? RewardDocument.decode($0) },
             choice: revision.choice.flatMap(ChoiceDocument.decode)
-        ) { levels.factor(of: $0) }
+        ) { levels[$0]?.factor ?? 1 }
     }
 
-    private func currentLevels() async throws(QueueError) -> Levels {
+    private func currentLevels() async throws(QueueError) -> [String: CampaignLevels] {
         let now = self.clock.now()
         if let known = self.levels.withLock({ $0 }), now.since(known.at) < Self.levelsEvery, now >= known.at {
             return known.of
         }
-        let levels = Levels(LevelFields.levels(try await self.counts.counts(of: .levels)))
+        let levels = LevelFields.levels(try await self.counts.counts(of: .levels))
         self.levels.withLock { $0 = (now, levels) }
         return levels
     }

@@ -23,17 +23,17 @@ struct LearnAgentCommand: AsyncParsableCommand {
     @Flag(help: "Choose among arms instead of slots.") var arms = false
 
     func run() async throws {
-        if let users = self.bench {
-            guard (1...100_000_000).contains(users) else {
-                throw ValidationError("--bench takes 1 to 100000000 users.")
-            }
-            return RhythmBench.run(users: users)
-        }
         if self.arms {
             ArmsAgent.run(lines: AnyIterator { readLine() }) { answer in
                 FileHandle.standardOutput.write(Data((answer + "\n").utf8))
             }
             return
+        }
+        if let users = self.bench {
+            guard (1...100_000_000).contains(users) else {
+                throw ValidationError("--bench takes 1 to 100000000 users.")
+            }
+            return RhythmBench.run(users: users)
         }
         var settings = SlotChooser.Settings()
         settings.cohort = self.cohort

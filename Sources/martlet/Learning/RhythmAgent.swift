@@ -166,9 +166,7 @@ struct RhythmAgent {
         }
         for place in self.sends.indices where self.sends[place].isChanged {
             var current = self.sends[place].current
-            // A round is a campaign, and there is no other in its week to be beside.
-            let level = self.levels[self.sends[place].round] ?? CampaignLevels()
-            current.campaignFactor = level.factor(beside: CampaignLevels())
+            current.campaignFactor = self.levels[self.sends[place].round]?.factor ?? 1
             let change = RhythmLesson.increments(from: self.sends[place].known, to: current)
             self.hashes[self.sends[place].user].apply(change)
             if self.sends[place].known?.isFinal == true {
