@@ -127,9 +127,9 @@ package struct RhythmModel: Sendable, Equatable {
         return 0.4 + 1.6 * seen / (seen + 1000)
     }
 
-    /// What is expected of a send as it will teach; 0 while nothing was learned.
-    func expected(_ rate: Double, isTaughtByClicks: Bool) -> Double {
-        self.report.users > 0 ? rate * (isTaughtByClicks ? self.clickShare : 1) : 0
+    /// What is expected of a send as it will teach; nil while nothing was learned.
+    func expected(_ rate: Double, isTaughtByClicks: Bool) -> Double? {
+        self.report.users > 0 ? rate * (isTaughtByClicks ? self.clickShare : 1) : nil
     }
 
     /// The rate of a user in each hour of `WeekBasis`, as opens would show it.

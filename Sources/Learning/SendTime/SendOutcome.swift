@@ -63,7 +63,7 @@ package struct CampaignLevels: Sendable, Equatable {
         self.seen = Self.checked(self.seen + Self.checked(seen))
     }
 
-    /// In 0.5…2; 1 where nothing was expected, because nothing had been learned yet.
+    /// In 0.5…2; 1 where nothing was expected.
     package var factor: Double {
         guard self.expected > 0 else { return 1 }
         return min(max((self.seen + 100) / (self.expected + 100), 0.5), 2)

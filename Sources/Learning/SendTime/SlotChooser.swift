@@ -14,8 +14,8 @@ package struct SlotChoice: Sendable, Equatable {
     package var probabilities: [Double]
     /// The logarithm of the expected responses to a send in each feasible slot, as opens would show them.
     package var scores: [Double]
-    /// The expected responses to the send as they will teach: for `CampaignLevels`. 0 where the model has learned nothing.
-    package var expected: Double
+    /// The expected responses to the send as they will teach: for `CampaignLevels`. Nil where the model has learned nothing.
+    package var expected: Double?
     /// Whether only clicks will teach of this user.
     package var isTaughtByClicks: Bool
     /// Whether the user belongs to the few for whom slots are always drawn evenly.

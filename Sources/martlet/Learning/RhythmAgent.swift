@@ -17,7 +17,7 @@ struct RhythmAgent {
     private struct Send {
         var user: Int
         var round: Int
-        var expected: Double
+        var expected: Double?
         var isTaughtByClicks: Bool
         var current: SendOutcome
         /// What the user's hash knows.
@@ -160,8 +160,9 @@ struct RhythmAgent {
             guard now.since(send.current.sentAt) >= self.window else { continue }
             self.sends[place].current.isFinal = true
             self.sends[place].isChanged = true
+            guard let expected = send.expected else { continue }
             let response = max(send.isTaughtByClicks ? 0 : send.current.opened, send.current.clicked)
-            self.levels[send.round, default: CampaignLevels()].add(expected: send.expected, seen: response)
+            self.levels[send.round, default: CampaignLevels()].add(expected: expected, seen: response)
         }
         for place in self.sends.indices where self.sends[place].isChanged {
             var current = self.sends[place].current
