@@ -51,7 +51,7 @@ extension CounterMetric {
         "martlet_activities_total", unit: .entries,
         help: "Entries of the activity streams, by what became of them.",
         labels: [.closed("result", "counted", "refused", note: "`refused`: no user, or a time that cannot be")],
-        alertOn: "Nothing by itself: mostly `refused` means that a producer writes other fields than `user` and `time`.",
+        alertOn: "Nothing by itself: mostly `refused` means that a producer writes other fields.",
         doNotAlertOn: "None at all where no producer tells of activity.")
 }
 

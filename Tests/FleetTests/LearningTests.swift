@@ -103,12 +103,14 @@ extension FleetTests.Learning {
         }
 
         // All that was counted is lost: it is counted again from the ledger, to the same.
-        for key in try await world.redis(RedisCommand("KEYS", "martlet:*"))[0].array ?? [] {
-            guard let name = key.text,
-                name.contains(":rhythm:") || name.contains("learned") || name.hasSuffix(":counted")
-            else { continue }
-            try await world.redis(RedisCommand("DEL", name))
+        let keys = try await world.redis(RedisCommand("KEYS", "martlet:*"))[0].array ?? []
+        // At once, or what is counted again meanwhile would be deleted.
+        var deletion = RedisCommand("DEL")
+        for name in keys.compactMap(\.text)
+        where name.contains(":rhythm:") || name.contains(":learned:") || name.hasSuffix(":counted") {
+            deletion.append(name)
         }
+        try await world.redis(deletion)
         try await eventually("it is counted again") {
             let again = try await self.counts(world)
             return counted.allSatisfy { again[$0.key] == $0.value }
