@@ -3,14 +3,10 @@ import RedisClient
 
 /// What the fleet learns from, as hashes of counts: one for each person, and shared ones in each shard.
 extension StreamQueue: CountStore {
-    /// Whom nothing happened to for so long is forgotten.
-    private static let memory = 400 * 86_400
-    /// Arms and levels of campaigns that nothing came for are forgotten once nothing of theirs counts any more.
-    private static let sharedMemory = 92 * 86_400
+    private static let memory = CountMemory.person.count / 1000
+    private static let sharedMemory = CountMemory.campaign.count / 1000
     /// A person with more open sends than fit here is a machine, or many.
     private static let fieldsMax = 1000
-    /// What a shard's position is while its counts are being forgotten: no position, so nothing is counted.
-    private static let forgetting = "forgetting"
 
     package func counts(ofUser user: String) async throws(QueueError) -> [CountField] {
         let shard = Shard.of(userID: user, count: self.settings.shards)
@@ -60,19 +56,30 @@ extension StreamQueue: CountStore {
     }
 
     package func forgetCounts(shard: Int) async throws(QueueError) {
-        // Whoever finds this marks and begins anew, should we be interrupted.
-        try await self.redis.queueSend(RedisCommand("SET", Keys.counted(shard), Self.forgetting)).orThrow()
+        // No position: nothing is counted meanwhile, and whoever finds it begins anew, should we be interrupted. In it is who
+        // forgets: two at once must not delete what the other has counted since.
+        let mark = "forgetting/\(self.settings.consumer)/\(UInt64.random(in: .min ... .max))"
+        try await self.redis.queueSend(RedisCommand("SET", Keys.counted(shard), mark)).orThrow()
         for pattern in Keys.countPatterns(shard) {
             var cursor = "0"
             repeat {
                 let (keys, next) = try await self.scan(pattern, cursor, limit: 1000)
-                for reply in try await self.redis.queuePipeline(keys.map { RedisCommand("UNLINK", $0) }) {
-                    try reply.orThrow()
-                }
+                guard try await self.forget(keys, shard, mark) else { return }
                 cursor = next
             } while cursor != "0"
         }
-        try await self.redis.queueSend(RedisCommand("UNLINK", Keys.counted(shard))).orThrow()
+        _ = try await self.forget([Keys.counted(shard)], shard, mark)
+    }
+
+    /// False when somebody else forgets, or has.
+    private func forget(_ keys: [String], _ shard: Int, _ mark: String) async throws(QueueError) -> Bool {
+        let call = RedisScriptCall(Scripts.forget, keys: [Keys.counted(shard)] + keys, arguments: [mark])
+        var isOurs = false
+        for reply in try await self.redis.queueEvaluate([call]) {
+            try reply.orThrow()
+            isOurs = reply.integer == 1
+        }
+        return isOurs
     }
 
     package func note(_ updates: [(shard: Int, update: CountUpdate)]) async throws(QueueError) {

@@ -228,6 +228,7 @@ enum Scripts {
     static let tokens = RedisScript(source: PackageResources.tokens_lua)
     static let quota = RedisScript(source: PackageResources.quota_lua)
     static let publish = RedisScript(source: PackageResources.publish_lua)
+    static let forget = RedisScript(source: PackageResources.forget_lua)
     static let note = RedisScript(source: PackageResources.note_lua)
     static let count = RedisScript(source: PackageResources.count_lua)
     static let activity = RedisScript(source: PackageResources.activity_lua)

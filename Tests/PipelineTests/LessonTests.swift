@@ -149,6 +149,14 @@ struct LessonTests {
         #expect(hashes.withoutZeros.isEmpty && hashes.counts(sent).isEmpty)
     }
 
+    @Test func aLongSegmentIsTheSameWhereItIsKeptAndWhereItIsAskedFor() {
+        let name = String(repeating: "a", count: 63) + "ż" + "tail"
+        var long = reward(1, .final)
+        long.context = JSONObject([.init(name: "segment", value: .string(name))])
+        let kept = self.taught([long]).counts(sent).segment
+        #expect(kept == String(repeating: "a", count: 63) && kept == self.lessons.segment(long.context))
+    }
+
     @Test func campaignsHaveTheirLevel() {
         let levels = self.taught([reward(1, .final, [click])]).sums[.levels] ?? [:]
         let fields = levels.map { CountField(name: $0.key, value: Array("\($0.value)".utf8)) }

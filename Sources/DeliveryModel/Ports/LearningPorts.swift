@@ -44,6 +44,13 @@ package struct CountUpdate: Sendable {
     }
 }
 
+/// How long counts are kept that nothing comes for.
+package enum CountMemory {
+    package static let person = Milliseconds.seconds(400 * 86_400)
+    /// Of campaigns: nothing of theirs counts any more.
+    package static let campaign = Milliseconds.seconds(92 * 86_400)
+}
+
 /// Counts that the fleet learns from. They can be lost whole: they are counted again from the ledger.
 package protocol CountStore: Sendable {
     /// A person's; empty where nothing is known.

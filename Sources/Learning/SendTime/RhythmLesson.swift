@@ -65,7 +65,7 @@ package enum RhythmLesson {
         let privacy = (current.isPrivacyOpen ? 1 : 0) - (previous?.isPrivacyOpen == true ? 1 : 0)
         result.add(RhythmFields.privacyOpens, Int64(privacy))
         if let segment = current.segment, !segment.isEmpty, segment != previous?.segment {
-            result.settings.append(.init(field: RhythmFields.segment, value: Self.name(of: segment)))
+            result.settings.append(.init(field: RhythmFields.segment, value: Array(Self.kept(segment).utf8)))
         }
         let field = RhythmFields.pendingName(Self.key(of: current.decision))
         guard now.isFinal else {
@@ -148,9 +148,10 @@ package enum RhythmLesson {
         Int64(exactly: (number * weight * RhythmFields.unit).rounded()) ?? 0
     }
 
-    private static func name(of segment: String) -> [UInt8] {
+    /// A segment's name as it is kept: cut to whole characters where it is too long.
+    package static func kept(_ segment: String) -> String {
         var text = segment
         while text.utf8.count > RhythmFields.segmentBytesMax { text.removeLast() }
-        return Array(text.utf8)
+        return text
     }
 }

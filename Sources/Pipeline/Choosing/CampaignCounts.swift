@@ -18,7 +18,6 @@ final class CampaignCounts: Sendable {
 
     private struct Entry: Sendable {
         var statistics: ArmStatistics
-        var spent: Double
         var price: Double
         var readAt: Timestamp
     }
@@ -88,11 +87,11 @@ final class CampaignCounts: Sendable {
             let statistics = ArmStatistics(
                 version: Int(clamping: now.milliseconds / 1000), fields: fields, now: now, delays: .assumed,
                 keptPerDay: policy.keptPerDay, pool: ArmStatistics.pool(of: Array(others.prefix(Self.poolMax))))
-            var entry = Entry(statistics: statistics, spent: 0, price: 0, readAt: now)
+            var entry = Entry(statistics: statistics, price: 0, readAt: now)
             if let budget = policy.budget {
-                entry.spent = ArmSpending.spent(fields, budget.span, now: now)
                 entry.price = BudgetPacer.price(
-                    spent: entry.spent, elapsedShare: budget.elapsedShare(at: now), budget: budget.amount,
+                    spent: ArmSpending.spent(fields, budget.span, now: now),
+                    elapsedShare: budget.elapsedShare(at: now), budget: budget.amount,
                     previous: before?.price ?? 0)
             }
             slot.entry = entry

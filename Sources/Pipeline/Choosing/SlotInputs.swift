@@ -56,7 +56,9 @@ struct SlotInputs: Sendable {
 
     init(settings: SlotChooser.Settings, fields: [CountField], segment: String?) {
         self.settings = settings
-        self.fields = Array(fields.prefix(Self.fieldsMax))
+        // What is longer than a length of one byte is nothing of ours.
+        self.fields = Array(
+            fields.lazy.filter { $0.name.count <= 255 && $0.value.count <= 255 }.prefix(Self.fieldsMax))
         self.segment = segment
     }
 
@@ -84,8 +86,8 @@ struct SlotInputs: Sendable {
 
     private static func pack(_ fields: [CountField]) -> [UInt8] {
         fields.reduce(into: []) { bytes, field in
-            for part in [field.name, field.value] where part.count <= 255 {
-                bytes.append(UInt8(part.count))
+            for part in [field.name, field.value] {
+                bytes.append(UInt8(clamping: part.count))
                 bytes += part
             }
         }

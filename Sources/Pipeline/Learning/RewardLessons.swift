@@ -9,12 +9,6 @@ struct RewardLessons: Sendable {
     /// The feature of a decision's `context` that names the person's segment.
     let segmentFeature: String
 
-    /// What was known of a decision at one revision.
-    struct Known {
-        let reward: Reward
-        let choice: MadeChoice?
-    }
-
     /// - Parameters:
     ///   - before: The revision before; nil where this is the first.
     ///   - factor: How a campaign does beside what was expected of its sends (``CampaignLevels``).
@@ -88,8 +82,7 @@ struct RewardLessons: Sendable {
 
     func segment(_ context: JSONObject) -> String? {
         switch context[self.segmentFeature] {
-        // As long as it is kept.
-        case .string(let name) where !name.isEmpty: String(decoding: name.utf8.prefix(64), as: UTF8.self)
+        case .string(let name) where !name.isEmpty: RhythmLesson.kept(name)
         case .integer(let number): String(number)
         default: nil
         }

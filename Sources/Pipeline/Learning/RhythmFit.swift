@@ -46,6 +46,6 @@ package struct RhythmFit: Sendable {
                 ModelMetric.rewardRate: report.trials > 0 ? report.responses / report.trials : 0,
                 "users": report.users, "trials": report.trials, "responses": report.responses, "gain": report.gain,
             ],
-            trainedFrom: min(now, now.advanced(by: Milliseconds(-400 * 86_400_000))), trainedTo: now)
+            trainedFrom: now.advanced(by: Milliseconds(-CountMemory.person.count)), trainedTo: now)
     }
 }
